@@ -1,0 +1,246 @@
+//! The decisions of a call, each with the numbers that led to it, so that "why did it stop talking?" has an
+//! answer long after the call.
+
+use records::{Speaker, TurnLatency};
+use serde::{Deserialize, Serialize};
+
+use crate::{SpeechId, Timer, TurnId, UtteranceId};
+
+/// Something decided or found out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// The stream started and the call is answered. Given once a call.
+    Answered {
+        /// Whether it started on audio alone, without a `start`.
+        lazily: bool,
+    },
+    /// The greeting is being spoken. Given at most once a call.
+    Greeting,
+    /// The greeting could not be spoken; the fallback was played.
+    GreetingFailed {
+        /// Why.
+        why: String,
+    },
+    /// The caller began to speak.
+    SpeechStarted {
+        /// The stretch.
+        speech: SpeechId,
+        /// Voice activity's score of the last frame.
+        score: f32,
+        /// The level of the caller's line, dB below full scale.
+        level_db: f32,
+        /// The noise floor, dB below full scale.
+        floor_db: f32,
+        /// How long the speech was when it was noticed.
+        speech_ms: u64,
+        /// Whether the agent was speaking.
+        over_agent: bool,
+    },
+    /// The caller stopped speaking.
+    SpeechEnded {
+        /// The stretch.
+        speech: SpeechId,
+        /// How long it was.
+        speech_ms: u64,
+    },
+    /// Frames of speech were taken for our own echo.
+    Echo {
+        /// The level of the caller's line, dB below full scale.
+        level_db: f32,
+        /// The level of what was played within the echo window.
+        played_db: f32,
+    },
+    /// The recogniser's guess while the caller speaks.
+    Partial {
+        /// What it guesses.
+        text: String,
+    },
+    /// What the caller said, at the end of their turn.
+    CallerSaid {
+        /// The turn of the agent that answers.
+        turn: TurnId,
+        /// When the caller began, in milliseconds since the call's start.
+        at_ms: u64,
+        /// The words.
+        text: String,
+    },
+    /// The caller's turn is over.
+    TurnEnded {
+        /// The turn of the agent that answers.
+        turn: TurnId,
+        /// How long it had been quiet.
+        silence_ms: u64,
+        /// How long the detector wanted it quiet.
+        wanted_ms: u64,
+        /// Why: `silence`, `unfinished`, `vendor`.
+        why: EndOfTurnWhy,
+    },
+    /// Sound was heard that held no words; nothing is answered.
+    NothingSaid {
+        /// The stretch.
+        speech: SpeechId,
+        /// Why: rejected by the recogniser, failed, too late.
+        why: String,
+    },
+    /// The caller's speech while the agent spoke was not an interruption.
+    NotInterrupted {
+        /// Why.
+        why: NotInterruptedWhy,
+        /// How long the speech was.
+        speech_ms: u64,
+        /// The words, if any were recognised.
+        text: String,
+    },
+    /// The caller interrupted the agent.
+    Interrupted {
+        /// The agent's turn that was cut.
+        turn: TurnId,
+        /// How long the caller had spoken.
+        speech_ms: u64,
+        /// How long was wanted.
+        wanted_ms: u64,
+        /// The words recognised so far.
+        words: usize,
+        /// The level of the caller's line, dB below full scale.
+        level_db: f32,
+        /// The level of what was played within the echo window; absent when nothing was.
+        played_db: Option<f32>,
+        /// What the caller had heard of the reply.
+        heard: String,
+        /// What they had not.
+        unheard: String,
+    },
+    /// The interruption was nothing; the agent goes on.
+    Resumed {
+        /// The turn.
+        turn: TurnId,
+        /// How long it had waited.
+        after_ms: u64,
+    },
+    /// What the agent said and the caller heard. One for each turn of the agent, at its end.
+    AgentSaid {
+        /// The turn; absent for the greeting and the idle prompt.
+        turn: Option<TurnId>,
+        /// When the caller heard the first of it, in milliseconds since the call's start.
+        at_ms: u64,
+        /// What was heard, cut to whole words.
+        heard: String,
+        /// What was not.
+        unheard: String,
+        /// What shows it.
+        evidence: Evidence,
+    },
+    /// The first audio of an answer was handed to the carrier: where the time went.
+    Latency {
+        /// The turn.
+        turn: TurnId,
+        /// The parts.
+        parts: TurnLatency,
+    },
+    /// The carrier ran out of audio in the middle of an utterance: the caller heard a gap.
+    Underrun {
+        /// The utterance.
+        utterance: UtteranceId,
+        /// How long it had been empty when more came.
+        gap_ms: u64,
+    },
+    /// A key was pressed.
+    Dtmf {
+        /// Which.
+        digit: char,
+    },
+    /// A silence chunk was sent because nothing else was ready.
+    FirstAudioInsurance,
+    /// The caller was asked whether they are still there.
+    IdlePrompted,
+    /// The socket broke; the call waits for the carrier's new one.
+    Detached,
+    /// A new socket took the call over.
+    Reattached {
+        /// How much audio was sent but not heard and is sent again.
+        resent_ms: u64,
+    },
+    /// A vendor failed; what was done about it follows.
+    VendorFailed {
+        /// `recogniser`, `model` or `voice`.
+        role: VendorRole,
+        /// What it said.
+        why: String,
+    },
+    /// Something came for a request that is not wanted any more, or that can't be in this phase.
+    Ignored {
+        /// What.
+        what: String,
+    },
+    /// A deadline was reached that changes what happens next.
+    TimedOut {
+        /// Which.
+        timer: Timer,
+    },
+    /// The agent begins to close the call.
+    Closing {
+        /// Why.
+        reason: records::EndReason,
+    },
+}
+
+/// Why the caller's turn was taken as over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndOfTurnWhy {
+    /// It was quiet for long enough.
+    Silence,
+    /// The words looked unfinished, and it was quiet for longer.
+    Unfinished,
+}
+
+/// Why the caller's speech did not interrupt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotInterruptedWhy {
+    /// Interruptions are switched off.
+    Disabled,
+    /// The reply had only just begun.
+    Protected,
+    /// It was too short.
+    Short,
+    /// The words say "I am listening".
+    BackChannel,
+    /// The agent is saying goodbye.
+    Closing,
+}
+
+/// What shows that words were heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// The carrier returned the mark behind them.
+    Mark,
+    /// The clock says that they must have been played.
+    Clock,
+}
+
+/// Which vendor's role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VendorRole {
+    /// Speech to text.
+    Recogniser,
+    /// The language model.
+    Model,
+    /// Text to speech.
+    Voice,
+}
+
+/// Whose words an event carries, for those that carry any.
+impl Event {
+    /// Who spoke the words in this event.
+    pub const fn speaker(&self) -> Option<Speaker> {
+        match self {
+            Self::CallerSaid { .. } | Self::Partial { .. } => Some(Speaker::Caller),
+            Self::AgentSaid { .. } => Some(Speaker::Agent),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! All that can happen to a call. Every variant has a defined answer in every phase: there is no error to
+//! return, so no vendor's fault can close a caller's socket.
+
+use std::collections::BTreeMap;
+
+use audio::{Pcm, SampleRate};
+use records::EndReason;
+use serde::{Deserialize, Serialize};
+
+/// One turn of the agent: from the question to the model to the last word of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TurnId(pub u32);
+
+/// One piece of speech asked of the voice, usually a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UtteranceId(pub u32);
+
+/// One stretch of the caller's speech given to the recogniser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SpeechId(pub u32);
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// The carrier sent something.
+    Carrier(CarrierEvent),
+    /// A new socket took the running call over. What the carrier had queued for the caller is lost.
+    Reattached,
+    /// The carrier's socket is gone without a `stop`.
+    Detached {
+        /// Whether it was closed with a WebSocket close of 1000 or 1001, not broken.
+        clean: bool,
+    },
+    /// The recogniser gave something.
+    Heard {
+        /// Which stretch of speech this is the text of.
+        speech: SpeechId,
+        /// What it gave.
+        what: Heard,
+    },
+    /// The language model gave something.
+    Thought {
+        /// Which turn it was asked for.
+        turn: TurnId,
+        /// What it gave.
+        what: Thought,
+    },
+    /// The voice gave something.
+    Voiced {
+        /// Which utterance it was asked for.
+        utterance: UtteranceId,
+        /// What it gave.
+        what: Voiced,
+    },
+    /// Nothing but time: the deadline of the last answer was reached.
+    Time,
+    /// The shell ends the call: drain, operator, dead line.
+    End(EndReason),
+}
+
+/// What a carrier says, in words that all carriers share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CarrierEvent {
+    /// The socket's greeting, before the stream starts.
+    Connected,
+    /// The stream starts.
+    Start(Box<StreamStart>),
+    /// Audio from the caller, at the stream's rate.
+    Audio(Pcm),
+    /// A key was pressed.
+    Dtmf {
+        /// `0`-`9`, `*`, `#`, `A`-`D`.
+        digit: char,
+    },
+    /// All audio before the mark of this name was played, or thrown away after a clear.
+    Mark {
+        /// The name that we gave it.
+        name: String,
+    },
+    /// The carrier asks that audio which is queued here be dropped.
+    Clear,
+    /// The stream ends.
+    Stop {
+        /// Why, in the carrier's word, mapped; an unknown word gives `CarrierStopped`.
+        reason: EndReason,
+        /// The carrier's own word.
+        word: String,
+    },
+}
+
+/// How a stream started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamStart {
+    /// The carrier's id of the stream; empty when it gave none.
+    pub stream: String,
+    /// The carrier's id of the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// The carrier's account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The caller's number, as given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The called number, as given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Parameters that came with the call.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub custom: BTreeMap<String, String>,
+    /// The stream's rate, both ways.
+    pub rate: SampleRate,
+}
+
+/// What a recogniser gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Heard {
+    /// A guess while the caller still speaks. Good for barge-in and for show, never to act upon.
+    Partial(String),
+    /// The text of the whole stretch, which it has now finished with. Empty when nothing was understood.
+    Final(String),
+    /// It can't say: it failed or was too slow. The stretch is over.
+    Failed(String),
+}
+
+/// What a language model gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Thought {
+    /// More of the answer's text.
+    Delta(String),
+    /// An action that it wants taken once its words are spoken.
+    Action(Action),
+    /// The answer is complete.
+    Done,
+    /// It can't answer.
+    Failed(String),
+}
+
+/// What a model can ask of the call itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Hang up when the answer has been heard.
+    EndCall,
+}
+
+/// What a voice gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Voiced {
+    /// More audio.
+    Audio {
+        /// Its own rate; the playout converts it.
+        rate: SampleRate,
+        /// The samples.
+        pcm: Pcm,
+    },
+    /// The utterance is complete.
+    Done,
+    /// It can't speak this.
+    Failed(String),
+}

@@ -1,0 +1,319 @@
+//! What can be set about a call. The names here are the names in the configuration file and in
+//! `trunkline replay --set`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Micros;
+
+/// How a call is answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentKind {
+    /// Stays connected and says nothing.
+    Silent,
+    /// Plays 440 Hz for half a second, then the mark `beep_done`.
+    Beep,
+    /// Sends the caller's own audio back, sample for sample.
+    Echo,
+    /// Speaks the greeting, then only listens.
+    Greeting,
+    /// Converses.
+    #[default]
+    Assistant,
+}
+
+impl AgentKind {
+    /// The name in the configuration and in `/health`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Silent => "silent",
+            Self::Beep => "beep",
+            Self::Echo => "echo",
+            Self::Greeting => "greeting",
+            Self::Assistant => "assistant",
+        }
+    }
+
+    /// Whether this agent listens to what the caller says.
+    pub const fn listens(self) -> bool {
+        matches!(self, Self::Greeting | Self::Assistant)
+    }
+}
+
+/// What the caller hears when the greeting can't be spoken in time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GreetingFallback {
+    /// One second of silence.
+    #[default]
+    Silence,
+    /// A short tone.
+    Tone,
+}
+
+/// Everything that can be set about one call.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// How the call is answered.
+    pub agent: AgentKind,
+    /// What is said first. Empty: nothing is.
+    pub greeting: String,
+    /// What the caller hears when the greeting fails.
+    pub greeting_fallback: GreetingFallback,
+    /// The operator's instructions to the model.
+    pub prompt: String,
+    /// Said when the model or the voice fails to answer.
+    pub apology: String,
+    /// When the caller speaks and has finished.
+    pub turn: Turn,
+    /// When the caller may interrupt.
+    pub barge_in: BargeIn,
+    /// What happens when the caller says nothing.
+    pub idle: Idle,
+    /// How long things may take.
+    pub limits: Limits,
+    /// How audio goes out.
+    pub playout: Playout,
+}
+
+/// When the caller speaks, and when their turn is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Turn {
+    /// Voice activity's score, 0 to 1, at which a frame counts as the start of speech. The louder the noise on
+    /// the line, the more it wants; 0.8 holds from a quiet line to 5 dB.
+    pub start_threshold: f32,
+    /// The score above which a frame goes on being speech.
+    pub stay_threshold: f32,
+    /// Frames quieter than the noise floor plus this many dB are not speech, whatever their score.
+    pub gate_db: f32,
+    /// How much speech makes the caller count as speaking.
+    pub min_speech_ms: u64,
+    /// How much silence ends a stretch of speech, and asks the recogniser for its final text.
+    pub stop_ms: u64,
+    /// How much silence after speech ends the turn, where the words look finished or there is no telling.
+    pub end_silence_ms: u64,
+    /// How much silence ends the turn where the words look unfinished (a trailing "and", a comma).
+    pub unfinished_silence_ms: u64,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self {
+            start_threshold: 0.8,
+            stay_threshold: 0.6,
+            gate_db: 9.0,
+            min_speech_ms: 200,
+            stop_ms: 200,
+            end_silence_ms: 600,
+            unfinished_silence_ms: 1500,
+        }
+    }
+}
+
+/// When the caller may interrupt the agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BargeIn {
+    /// Whether the caller can interrupt at all.
+    pub enabled: bool,
+    /// How much speech interrupts.
+    pub min_speech_ms: u64,
+    /// How many recognised words interrupt before that much speech. 0: words alone never do.
+    pub min_words: usize,
+    /// The first moments of a reply in which the caller's speech does not interrupt it.
+    pub protect_ms: u64,
+    /// After an interruption without words, how long to wait before the agent goes on where it stopped.
+    pub resume_ms: u64,
+    /// Words that are listening, not interrupting: compared in lower case without punctuation.
+    pub back_channel: Vec<String>,
+    /// How far below what we are playing, in dB, the caller's line must stay for it to be taken for our echo.
+    pub echo_margin_db: f32,
+    /// For how long after playing something its echo may come back.
+    pub echo_window_ms: u64,
+}
+
+impl Default for BargeIn {
+    fn default() -> Self {
+        let words = [
+            "mm",
+            "mhm",
+            "mmhm",
+            "hmm",
+            "uh huh",
+            "uhhuh",
+            "aha",
+            "ah",
+            "oh",
+            "okay",
+            "ok",
+            "yeah",
+            "yes",
+            "yep",
+            "right",
+            "sure",
+            "i see",
+            "haan",
+            "ha",
+            "haan ji",
+            "ji",
+            "ji haan",
+            "accha",
+            "achha",
+            "theek hai",
+            "thik hai",
+            "हाँ",
+            "हां",
+            "जी",
+            "जी हाँ",
+            "अच्छा",
+            "ठीक है",
+        ];
+        Self {
+            enabled: true,
+            min_speech_ms: 500,
+            min_words: 2,
+            protect_ms: 800,
+            resume_ms: 2000,
+            back_channel: words.map(str::to_owned).to_vec(),
+            echo_margin_db: 15.0,
+            echo_window_ms: 400,
+        }
+    }
+}
+
+/// What happens when the caller says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Idle {
+    /// After how long the caller is asked. 0: never.
+    pub prompt_after_ms: u64,
+    /// What they are asked.
+    pub prompt: String,
+    /// After how long, counted from the same moment, the call is ended. 0: never.
+    pub hang_up_after_ms: u64,
+    /// What is said before that, and before the longest call is ended.
+    pub goodbye: String,
+}
+
+impl Default for Idle {
+    fn default() -> Self {
+        Self {
+            prompt_after_ms: 10_000,
+            prompt: "Are you still there?".to_owned(),
+            hang_up_after_ms: 25_000,
+            goodbye: "Goodbye.".to_owned(),
+        }
+    }
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// The longest call. Exotel ends a stream at 60 minutes.
+    pub max_call_ms: u64,
+    /// From the socket's opening to the stream's start.
+    pub start_ms: u64,
+    /// From `connected` or the first audio to answering without a `start`.
+    pub lazy_start_ms: u64,
+    /// From asking for the greeting to its first audio.
+    pub greeting_synthesis_ms: u64,
+    /// From asking for the greeting to its last audio.
+    pub greeting_ready_ms: u64,
+    /// From the start to the first audio of any kind: after it, a moment of silence is sent.
+    pub first_audio_ms: u64,
+    /// From the end of speech to the recogniser's final text.
+    pub transcript_ms: u64,
+    /// From asking the model to its first word, and between its words.
+    pub model_ms: u64,
+    /// From asking the voice to its first audio, and between pieces of it.
+    pub voice_ms: u64,
+    /// From the expected end of the last audio to giving up on its mark.
+    pub mark_ms: u64,
+    /// From a broken socket to giving up on the carrier's reconnect.
+    pub reattach_ms: u64,
+    /// How many messages of the conversation the model is shown.
+    pub history_messages: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_call_ms: 3_500_000,
+            start_ms: 10_000,
+            lazy_start_ms: 1_000,
+            greeting_synthesis_ms: 10_000,
+            greeting_ready_ms: 15_000,
+            first_audio_ms: 1_500,
+            transcript_ms: 2_500,
+            model_ms: 4_000,
+            voice_ms: 2_000,
+            mark_ms: 2_000,
+            reattach_ms: 5_000,
+            history_messages: 40,
+        }
+    }
+}
+
+/// How audio goes out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Playout {
+    /// Bytes of 16-bit audio in one message: a multiple of 320, from 320 to 99,840.
+    pub chunk_bytes: usize,
+    /// How much audio may lie with the carrier ahead of what the caller hears. More survives a worse network;
+    /// less makes an interruption bite sooner. At least one chunk goes out whatever this says.
+    pub lead_ms: u64,
+}
+
+impl Default for Playout {
+    fn default() -> Self {
+        Self { chunk_bytes: 3200, lead_ms: 400 }
+    }
+}
+
+impl Playout {
+    /// The largest chunk that lies below both of Exotel's stated maxima (100,000 and 102,400 bytes).
+    pub const MAX_CHUNK_BYTES: usize = 99_840;
+    /// What every chunk is a multiple of.
+    pub const CHUNK_STEP_BYTES: usize = 320;
+}
+
+impl Settings {
+    /// What is wrong with these settings, each with its name, or nothing.
+    pub fn problems(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let chunk = self.playout.chunk_bytes;
+        if chunk == 0 || chunk % Playout::CHUNK_STEP_BYTES != 0 || chunk > Playout::MAX_CHUNK_BYTES {
+            found.push(format!(
+                "playout.chunk_bytes is {chunk}; it must be a multiple of 320 from 320 to {}",
+                Playout::MAX_CHUNK_BYTES
+            ));
+        }
+        for (name, score) in [
+            ("turn.start_threshold", self.turn.start_threshold),
+            ("turn.stay_threshold", self.turn.stay_threshold),
+        ] {
+            if !(0.0..=1.0).contains(&score) {
+                found.push(format!("{name} is {score}; it must lie between 0 and 1"));
+            }
+        }
+        if self.turn.end_silence_ms < self.turn.stop_ms {
+            found.push(format!(
+                "turn.end_silence_ms is {}, shorter than turn.stop_ms ({}); a turn can't end before its speech does",
+                self.turn.end_silence_ms, self.turn.stop_ms
+            ));
+        }
+        if self.limits.max_call_ms == 0 {
+            found.push("limits.max_call_ms is 0; no call could live".to_owned());
+        }
+        found
+    }
+}
+
+/// A length from a setting in milliseconds.
+pub(crate) fn ms(length: u64) -> Micros {
+    Micros::from_ms(length)
+}

@@ -1,0 +1,124 @@
+//! The roles that a vendor can take. A call knows only these; which vendor stands behind one is configuration.
+//! Nothing here blocks: audio and requests are handed over, answers come back through the call's inbox.
+
+use audio::SampleRate;
+use call::{Input, Listen, Prompt, TurnId, UtteranceId};
+use tokio::sync::mpsc;
+
+/// Where a vendor's answers go: the inbox of one call, which is bounded and read at once.
+#[derive(Debug, Clone)]
+pub struct Answers(mpsc::Sender<Input>);
+
+/// The call that asked is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the call is over")]
+pub struct CallOver;
+
+impl Answers {
+    /// Answers into `inbox`.
+    pub const fn new(inbox: mpsc::Sender<Input>) -> Self {
+        Self(inbox)
+    }
+
+    /// Hands an answer over, waiting for room.
+    pub async fn send(&self, answer: Input) -> Result<(), CallOver> {
+        self.0.send(answer).await.map_err(|_| CallOver)
+    }
+
+    /// The same from a thread that is not the runtime's.
+    pub fn blocking_send(&self, answer: Input) -> Result<(), CallOver> {
+        self.0.blocking_send(answer).map_err(|_| CallOver)
+    }
+
+    /// Whether the call is over.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+/// What a recogniser is told before the first frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenSpec {
+    /// The rate of the frames that will come.
+    pub rate: SampleRate,
+    /// BCP 47, such as `en-IN`.
+    pub language: String,
+    /// What callers are expected to say, in lower case. A recogniser that works with a grammar makes it of
+    /// these; others may take them as hints.
+    pub phrases: Vec<String>,
+}
+
+/// Why a request can't be taken now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// All places are taken: the call is to be told so, not starved.
+    #[error("{0}")]
+    Busy(String),
+    /// It can't work at all here: a library or a file is missing.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Speech to text.
+pub trait SpeechToText: Send + Sync {
+    /// The name in configuration, logs and metrics.
+    fn name(&self) -> &str;
+
+    /// Opens a recogniser for one call. Answers are `Input::Heard`: any number of partials and exactly one final
+    /// or failure for each stretch that is begun and finished.
+    fn open(&self, spec: &ListenSpec, answers: Answers) -> Result<Box<dyn Recogniser>, Refused>;
+}
+
+/// A recogniser that listens to one call. Dropping it ends it.
+pub trait Recogniser: Send {
+    /// Takes a frame or a sign, at once. `Err` when its bounded queue is full: the frame is lost and counted,
+    /// the call goes on.
+    fn listen(&mut self, what: Listen) -> Result<(), QueueFull>;
+}
+
+/// A bounded queue had no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the queue is full")]
+pub struct QueueFull;
+
+/// A language model.
+pub trait LanguageModel: Send + Sync {
+    /// The name in configuration, logs and metrics.
+    fn name(&self) -> &str;
+
+    /// Asks. Answers are `Input::Thought` of this turn: deltas and actions, then exactly one `Done` or `Failed`.
+    fn ask(&self, turn: TurnId, prompt: Prompt, answers: Answers) -> Running;
+}
+
+/// Text to speech.
+pub trait TextToSpeech: Send + Sync {
+    /// The name in configuration, logs and metrics.
+    fn name(&self) -> &str;
+
+    /// Speaks. Answers are `Input::Voiced` of this utterance: audio as it is made, then exactly one `Done` or
+    /// `Failed`. `rate` is what the call would like; the audio says what it is.
+    fn speak(&self, utterance: UtteranceId, text: String, rate: SampleRate, answers: Answers) -> Running;
+}
+
+/// A request under way. Dropping it withdraws the request.
+pub struct Running(Option<Box<dyn FnOnce() + Send>>);
+
+impl Running {
+    /// A request that `stop` withdraws.
+    pub fn new(stop: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(stop)))
+    }
+
+    /// A request that is already answered.
+    pub const fn finished() -> Self {
+        Self(None)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(stop) = self.0.take() {
+            stop();
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The record of one call, as it is stored and shown.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::EndReason;
+
+/// Who spoke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Speaker {
+    /// The person on the phone.
+    Caller,
+    /// The voice bot.
+    Agent,
+}
+
+/// One thing said, by the caller or by the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnRecord {
+    /// Who spoke.
+    pub speaker: Speaker,
+    /// When it began, in milliseconds since the call's start.
+    pub at_ms: u64,
+    /// What was said; for the agent, what the caller heard of it, cut to whole words.
+    pub text: String,
+    /// The agent's words that were never heard, because the caller interrupted or left.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unheard: String,
+    /// What shows that the agent's words were heard: `mark` (the carrier said so) or `clock` (estimated).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+    /// For an agent's turn that answers the caller: where the time went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<TurnLatency>,
+}
+
+/// Where the time between the caller's last word and the agent's first went. Each field but the last is the
+/// length of one step in microseconds; they add up to `total_us` exactly.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnLatency {
+    /// From the end of speech to the decision that the turn is over: silence that was waited out.
+    pub endpoint_us: u64,
+    /// From that decision to the final transcript, where that came later.
+    pub transcript_us: u64,
+    /// From asking the model to its first word.
+    pub model_us: u64,
+    /// From its first word to its first whole sentence.
+    pub sentence_us: u64,
+    /// From asking the voice to its first audio.
+    pub voice_us: u64,
+    /// From that audio to the first chunk handed to the carrier.
+    pub send_us: u64,
+    /// From the end of speech to the first chunk handed to the carrier.
+    pub total_us: u64,
+}
+
+/// What was counted during the call.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallCounters {
+    /// Audio frames that came from the carrier.
+    pub frames_in: u64,
+    /// Audio chunks sent to the carrier.
+    pub chunks_out: u64,
+    /// Times that the caller interrupted the agent.
+    pub interruptions: u64,
+    /// Interruptions that turned out to be nothing, after which the agent went on.
+    pub false_interruptions: u64,
+    /// Sockets that took this call over after the first.
+    pub reconnects: u64,
+    /// Oddities in the carrier's messages, by kind (`bad_json`, `camel_case`, ...).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub findings: BTreeMap<String, u64>,
+}
+
+/// The record of one call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// Our id, `call_` and 26 characters that sort by time.
+    pub id: String,
+    /// The carrier's name, `exotel`.
+    pub carrier: String,
+    /// The carrier's id of the call.
+    pub carrier_call_id: String,
+    /// The carrier's id of the stream, the latest where there were several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream_id: Option<String>,
+    /// The agent that answered.
+    pub agent: String,
+    /// The caller's number as the carrier gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The number called, as the carrier gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Parameters that came with the call.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub custom: BTreeMap<String, String>,
+    /// Samples per second of the stream.
+    pub sample_rate: u32,
+    /// When the call began.
+    pub started_at: Timestamp,
+    /// When it ended; absent while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Why it ended; absent while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_reason: Option<EndReason>,
+    /// The end in words, where there is more to say than the reason does.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub end_detail: String,
+    /// What was said.
+    pub turns: Vec<TurnRecord>,
+    /// What was counted.
+    pub counters: CallCounters,
+    /// The stereo recording's file name in the call's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<String>,
+    /// The carrier's own report of the stream's end, as its applet sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier_report: Option<BTreeMap<String, String>>,
+}
