@@ -3,6 +3,7 @@
 
 mod event;
 mod input;
+pub mod log;
 mod output;
 mod settings;
 mod tick;

@@ -1,0 +1,255 @@
+//! The call log: one JSON object a line, enough to run the call again and get the same answers.
+//!
+//! ```text
+//! {"header":{"version":1,"audio":true,"rate":8000,"settings":{...}}}
+//! {"t":20000,"in":{"carrier":{"audio":"<base64>"}}}
+//! {"t":20000,"out":[{"carrier":{"media":{"samples":1600,"plays_at":20000,"crc":1234567}}}]}
+//! ```
+//!
+//! Audio that goes out is logged as its length and checksum: it follows from what came in. Frames given to the
+//! recogniser are left out for the same reason.
+
+use std::sync::Arc;
+
+use audio::{Pcm, SampleRate};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Call, CarrierEvent, Input, Listen, Output, Settings, Tick, ToCarrier};
+
+/// The version of the log's format.
+pub const VERSION: u32 = 1;
+
+/// A log's first line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// The format's version.
+    pub version: u32,
+    /// Whether the caller's audio is in the log. Where the answers do not depend on it (echo, beep, silent),
+    /// only its length is kept.
+    pub audio: bool,
+    /// The URL's sample rate, which the call began with.
+    pub rate: SampleRate,
+    /// The settings that the call ran with.
+    pub settings: Settings,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HeaderLine {
+    header: Header,
+}
+
+#[derive(Serialize, Deserialize)]
+struct InputLine<I> {
+    t: Tick,
+    #[serde(rename = "in")]
+    input: I,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OutputLine {
+    t: Tick,
+    out: Vec<Value>,
+}
+
+/// Writes the lines of one call's log.
+#[derive(Debug, Clone, Copy)]
+pub struct LogWriter {
+    audio: bool,
+}
+
+impl LogWriter {
+    /// A writer for a call with these settings. The caller's audio is kept for agents that listen to it.
+    pub fn new(settings: &Settings) -> Self {
+        Self { audio: settings.agent.listens() }
+    }
+
+    /// Appends the first line.
+    pub fn header(self, to: &mut Vec<u8>, settings: &Settings, rate: SampleRate) {
+        let header = Header { version: VERSION, audio: self.audio, rate, settings: settings.clone() };
+        write_line(to, &HeaderLine { header });
+    }
+
+    /// Appends an input. To be called before the input is handled.
+    pub fn input(self, to: &mut Vec<u8>, at: Tick, input: &Input) {
+        match input {
+            Input::Carrier(CarrierEvent::Audio(pcm)) if !self.audio => {
+                use std::io::Write as _;
+                let written = write!(to, "{{\"t\":{},\"in\":{{\"samples\":{}}}}}\n", at.0, pcm.len());
+                written.expect("writing to a Vec never fails");
+            }
+            other => write_line(to, &InputLine { t: at, input: other }),
+        }
+    }
+
+    /// Appends what the call answered, unless it is nothing.
+    pub fn outputs(self, to: &mut Vec<u8>, at: Tick, outputs: &[Output]) {
+        let out: Vec<Value> = outputs.iter().filter_map(|output| self.output(output)).collect();
+        if !out.is_empty() {
+            write_line(to, &OutputLine { t: at, out });
+        }
+    }
+
+    fn output(self, output: &Output) -> Option<Value> {
+        match output {
+            Output::Listen(Listen::Audio(_)) => None,
+            Output::Carrier(ToCarrier::Media { .. }) if !self.audio => None,
+            Output::Carrier(ToCarrier::Media { pcm, plays_at }) => Some(serde_json::json!({
+                "carrier": { "media": { "samples": pcm.len(), "plays_at": plays_at, "crc": checksum(pcm) } }
+            })),
+            other => Some(serde_json::to_value(other).expect("outputs have only string keys")),
+        }
+    }
+}
+
+fn write_line(to: &mut Vec<u8>, line: &impl Serialize) {
+    serde_json::to_writer(&mut *to, line).expect("writing to a Vec never fails");
+    to.push(b'\n');
+}
+
+/// FNV-1a over the samples: enough to notice a change.
+fn checksum(pcm: &[i16]) -> u32 {
+    pcm.iter().fold(0x811c_9dc5, |hash: u32, sample| (hash ^ u32::from(*sample as u16)).wrapping_mul(0x0100_0193))
+}
+
+/// What running a log again showed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Replay {
+    /// Inputs that were run.
+    pub inputs: usize,
+    /// Outputs in the log.
+    pub outputs: usize,
+    /// Where the answers differ, in the order of the call.
+    pub differences: Vec<Difference>,
+    /// Whether the log ends in the middle of a line, as after a crash.
+    pub cut: bool,
+}
+
+/// One moment at which the call now answers otherwise.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    /// The moment.
+    pub at: Tick,
+    /// What the log says and is not answered any more.
+    pub was: Vec<Value>,
+    /// What is answered now and is not in the log.
+    pub now: Vec<Value>,
+}
+
+impl Difference {
+    /// Whether a decision differs, not only audio or its timing.
+    pub fn is_decision(&self) -> bool {
+        self.was.iter().chain(&self.now).any(|output| output.get("event").is_some() || output.get("ended").is_some())
+    }
+}
+
+/// Why a log can't be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogFault {
+    /// The first line is not a header.
+    NoHeader(String),
+    /// It was written in another format.
+    Version(u32),
+    /// A line can't be read.
+    Line {
+        /// Its number, from 1.
+        number: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The changed settings can't be used.
+    Settings(String),
+}
+
+impl std::fmt::Display for LogFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoHeader(why) => write!(f, "line 1 is not a call log's header: {why}"),
+            Self::Version(version) => {
+                write!(f, "the log has version {version}; this program reads version {VERSION}")
+            }
+            Self::Line { number, why } => write!(f, "line {number} can't be read: {why}"),
+            Self::Settings(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for LogFault {}
+
+/// Runs a log through the core. `change` may change the settings first; without a change the answers must be
+/// the same. A last line that is cut off is left out and reported.
+pub fn replay(log: &str, change: impl FnOnce(&mut Settings) -> Result<(), String>) -> Result<Replay, LogFault> {
+    let mut lines = log.lines().enumerate();
+    let first = lines.next().map_or("", |(_, line)| line);
+    let HeaderLine { mut header } =
+        serde_json::from_str(first).map_err(|error| LogFault::NoHeader(error.to_string()))?;
+    if header.version != VERSION {
+        return Err(LogFault::Version(header.version));
+    }
+    change(&mut header.settings).map_err(LogFault::Settings)?;
+    let problems = header.settings.problems();
+    if !problems.is_empty() {
+        return Err(LogFault::Settings(problems.join("; ")));
+    }
+    let writer = LogWriter { audio: header.audio };
+    let mut call = Call::new(Arc::new(header.settings), header.rate);
+    let mut result = Replay::default();
+    let mut pending: Option<(Tick, Vec<Value>)> = None;
+    let mut out = Vec::new();
+    for (index, line) in lines {
+        let is_last = !log.ends_with('\n') && index + 1 == log.lines().count();
+        match read_line(line) {
+            Ok(Line::Output { t, out: was }) => {
+                result.outputs += was.len();
+                let now = pending.take().map_or_else(Vec::new, |(_, now)| now);
+                compare(t, was, now, &mut result.differences);
+            }
+            Ok(Line::Input { t, input }) => {
+                if let Some((at, now)) = pending.take() {
+                    compare(at, Vec::new(), now, &mut result.differences);
+                }
+                result.inputs += 1;
+                out.clear();
+                call.handle(t, input, &mut out);
+                let now: Vec<Value> = out.iter().filter_map(|output| writer.output(output)).collect();
+                pending = (!now.is_empty()).then_some((t, now));
+            }
+            Err(_) if is_last => result.cut = true,
+            Err(why) => return Err(LogFault::Line { number: index + 1, why }),
+        }
+    }
+    if let Some((at, now)) = pending.filter(|_| !result.cut) {
+        compare(at, Vec::new(), now, &mut result.differences);
+    }
+    Ok(result)
+}
+
+enum Line {
+    Input { t: Tick, input: Input },
+    Output { t: Tick, out: Vec<Value> },
+}
+
+fn read_line(line: &str) -> Result<Line, String> {
+    let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    if value.get("out").is_some() {
+        let OutputLine { t, out } = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        return Ok(Line::Output { t, out });
+    }
+    if let Some(samples) = value.pointer("/in/samples").and_then(Value::as_u64) {
+        let t = value.get("t").and_then(Value::as_u64).ok_or("no t")?;
+        // A frame is never longer than a message may be: 1 MiB of base64.
+        let pcm = Pcm::silence(samples.min(1 << 19) as usize);
+        return Ok(Line::Input { t: Tick(t), input: Input::Carrier(CarrierEvent::Audio(pcm)) });
+    }
+    let InputLine { t, input } = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    Ok(Line::Input { t, input })
+}
+
+fn compare(at: Tick, was: Vec<Value>, now: Vec<Value>, differences: &mut Vec<Difference>) {
+    if was == now {
+        return;
+    }
+    let gone = was.iter().filter(|output| !now.contains(output)).cloned().collect::<Vec<_>>();
+    let new = now.into_iter().filter(|output| !was.contains(output)).collect::<Vec<_>>();
+    differences.push(Difference { at, was: gone, now: new });
+}
