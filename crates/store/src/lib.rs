@@ -1,1 +1,29 @@
-//! (being written)
+//! Where call records, call logs and recordings lie: plain files, one folder a call, written by a thread of
+//! their own so that no call ever waits for a disk. A call outlives a store that is slow, full or hanging: what
+//! can't be kept is counted, and the record says so.
+//!
+//! ```text
+//! <data>/lock                                   held while a server runs on this folder
+//! <data>/live/<call id>                         a call that is not finished, to be repaired after a crash
+//! <data>/calls/<yyyy-mm-dd>/<call id>/record.json
+//!                                     call.jsonl
+//!                                     recording.wav
+//! ```
+//!
+//! What was handed over is with the operating system within a second, so that the death of the process loses at
+//! most that; what the death of the machine loses is the file system's affair.
+
+mod fault;
+mod handle;
+mod id;
+mod layout;
+mod open_call;
+mod read;
+mod recording;
+mod repair;
+mod writer;
+
+pub use fault::{Fault, NoFault};
+pub use handle::{CallFiles, Health, OpenError, Options, Store};
+pub use id::{CallId, NotACallId};
+pub use read::ReadError;

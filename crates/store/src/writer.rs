@@ -1,0 +1,244 @@
+//! The store's own thread: the only one that writes. It may hang as long as it likes.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use audio::SampleRate;
+use records::CallRecord;
+
+use crate::fault::Fault;
+use crate::handle::{Options, Shared, call_key};
+use crate::layout::{Layout, write_record};
+use crate::open_call::OpenCall;
+use crate::{CallId, read};
+
+/// How many calls are remembered for reports that come after their end.
+const REMEMBERED: usize = 20_000;
+/// How many are read at the start for the same purpose.
+const REMEMBERED_AT_START: usize = 100;
+
+/// One thing to do.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Begin(CallId, Box<CallRecord>),
+    Log(CallId, Vec<u8>),
+    Audio(CallId, SampleRate, Vec<i16>),
+    Update(CallId, Box<CallRecord>),
+    Finish(CallId, Box<CallRecord>),
+    Report { call: String, report: BTreeMap<String, String> },
+    Flush(SyncSender<()>),
+}
+
+/// What the thread works on.
+pub(crate) struct Writer {
+    layout: Layout,
+    options: Options,
+    shared: Arc<Shared>,
+    fault: Box<dyn Fault>,
+    open: HashMap<CallId, OpenCall>,
+    /// Records whose last write failed, to be tried again.
+    unsaved: HashMap<CallId, Box<CallRecord>>,
+    /// Which call a carrier's id means, and the order in which they came.
+    known: HashMap<String, CallId>,
+    known_order: VecDeque<String>,
+}
+
+impl Writer {
+    pub(crate) fn new(layout: Layout, options: Options, shared: Arc<Shared>, fault: Box<dyn Fault>) -> Self {
+        Self {
+            layout,
+            options,
+            shared,
+            fault,
+            open: HashMap::new(),
+            unsaved: HashMap::new(),
+            known: HashMap::new(),
+            known_order: VecDeque::new(),
+        }
+    }
+
+    /// Works until every handle is gone and everything is written.
+    pub(crate) fn run(mut self, queue: &Receiver<Job>) {
+        for record in read::list(&self.layout, REMEMBERED_AT_START, None).unwrap_or_default().iter().rev() {
+            if let Ok(id) = record.id.parse() {
+                self.remember(id, record);
+            }
+        }
+        let mut next_check = Instant::now() + self.options.check_every;
+        loop {
+            match queue.recv_timeout(next_check.saturating_duration_since(Instant::now())) {
+                Ok(job) => self.work(job),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if Instant::now() >= next_check {
+                self.empty(queue);
+                self.check();
+                next_check = Instant::now() + self.options.check_every;
+            }
+        }
+        self.empty(queue);
+        self.check();
+    }
+
+    /// Looks at free space, and tries again what could not be written.
+    pub(crate) fn check(&mut self) {
+        self.busy(true);
+        if let Ok(stat) = rustix::fs::statvfs(&self.layout.root) {
+            let free = self.fault.free_bytes(stat.f_bavail.saturating_mul(stat.f_frsize));
+            self.shared.disk_free.store(free, Relaxed);
+            let recording = free >= self.options.recording_floor_bytes;
+            if self.shared.recording.swap(recording, Relaxed) != recording {
+                tracing::warn!(free_bytes = free, recording, "recording follows the free space on the disk");
+            }
+            if !recording {
+                self.open.values_mut().for_each(OpenCall::stop_recording);
+            }
+        }
+        for (id, record) in std::mem::take(&mut self.unsaved) {
+            self.save(id, record);
+        }
+        let room = self.shared.disk_free.load(Relaxed) >= self.options.call_floor_bytes;
+        self.shared.writable.store(room && self.unsaved.is_empty(), Relaxed);
+        self.busy(false);
+    }
+
+    fn empty(&mut self, queue: &Receiver<Job>) {
+        // Both are taken under one lock, so that nothing of a call gets behind its end. What lies in the queue
+        // came first: a full queue made the spool.
+        let mut waiting = self.shared.spool.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut jobs: Vec<Job> = queue.try_iter().collect();
+        jobs.extend(std::mem::take(&mut *waiting));
+        drop(waiting);
+        for job in jobs {
+            self.work(job);
+        }
+    }
+
+    fn work(&mut self, job: Job) {
+        self.busy(true);
+        match job {
+            Job::Begin(id, record) => {
+                self.remember(id, &record);
+                if let Err(error) = OpenCall::create(&self.layout, id, &mut *self.fault) {
+                    complain(id, "the folder", &error);
+                }
+                self.open.entry(id).or_insert_with(|| OpenCall::new(&self.layout, id));
+                self.save(id, record);
+            }
+            Job::Log(id, lines) => {
+                self.shared.queued_bytes.fetch_sub(lines.len(), Relaxed);
+                let call = self.open.entry(id).or_insert_with(|| OpenCall::new(&self.layout, id));
+                let result = call.log(&lines, &mut *self.fault);
+                self.note(id, "the call log", result);
+            }
+            Job::Audio(id, rate, samples) => {
+                self.shared.queued_bytes.fetch_sub(samples.len() * 2, Relaxed);
+                let call = self.open.entry(id).or_insert_with(|| OpenCall::new(&self.layout, id));
+                if !self.shared.recording.load(Relaxed) {
+                    call.stop_recording();
+                }
+                let result = call.audio(rate, &samples, &mut *self.fault);
+                self.note(id, "the recording", result);
+            }
+            Job::Update(id, record) => {
+                self.remember(id, &record);
+                self.save(id, record);
+            }
+            Job::Finish(id, record) => self.finish(id, record),
+            Job::Report { call, report } => self.report(&call, report),
+            Job::Flush(done) => {
+                // The one who waits may have given up.
+                let _ = done.send(());
+            }
+        }
+        self.busy(false);
+    }
+
+    fn finish(&mut self, id: CallId, mut record: Box<CallRecord>) {
+        self.remember(id, &record);
+        if let Some(mut call) = self.open.remove(&id) {
+            if let Err(error) = call.close() {
+                complain(id, "the recording's header", &error);
+            }
+            call.complete(&mut record);
+        }
+        self.save(id, record);
+    }
+
+    /// Writes a record, or keeps it to be tried again.
+    fn save(&mut self, id: CallId, mut record: Box<CallRecord>) {
+        if let Some(call) = self.open.get(&id) {
+            call.complete(&mut record);
+        }
+        match write_record(&self.layout.folder(id), &record, &mut *self.fault) {
+            Ok(()) => {
+                self.unsaved.remove(&id);
+                if record.ended_at.is_some() {
+                    // Gone already when its making failed.
+                    let _ = std::fs::remove_file(self.layout.marker(id));
+                }
+            }
+            Err(error) => {
+                if self.shared.writable.swap(false, Relaxed) {
+                    complain(id, "the record", &error);
+                }
+                self.unsaved.insert(id, record);
+            }
+        }
+    }
+
+    fn report(&mut self, key: &str, report: BTreeMap<String, String>) {
+        let Some(id) = self.known.get(key).copied() else {
+            tracing::warn!("a carrier reports a stream of a call that is not known here");
+            return;
+        };
+        if let Some(call) = self.open.get_mut(&id) {
+            call.report = Some(report);
+            return;
+        }
+        let record = match self.unsaved.remove(&id) {
+            Some(record) => Ok(Some(*record)),
+            None => read::load(&self.layout, id),
+        };
+        match record {
+            Ok(Some(mut record)) => {
+                record.carrier_report = Some(report);
+                self.save(id, Box::new(record));
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(call_id = %id, %error, "a carrier's report can't be kept"),
+        }
+    }
+
+    fn remember(&mut self, id: CallId, record: &CallRecord) {
+        let key = call_key(&record.carrier, &record.carrier_call_id);
+        if self.known.insert(key.clone(), id).is_none() {
+            self.known_order.push_back(key);
+        }
+        if self.known_order.len() > REMEMBERED
+            && let Some(oldest) = self.known_order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
+
+    fn note(&self, id: CallId, what: &str, result: io::Result<()>) {
+        if let Err(error) = result {
+            complain(id, what, &error);
+        }
+    }
+
+    fn busy(&self, busy: bool) {
+        let now = u64::try_from(self.shared.base.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.shared.busy_since.store(if busy { now + 1 } else { 0 }, Relaxed);
+    }
+}
+
+fn complain(id: CallId, what: &str, error: &io::Error) {
+    tracing::error!(call_id = %id, %error, "{what} of a call can't be written; the call goes on");
+}
