@@ -73,15 +73,13 @@ pub enum Event {
         silence_ms: u64,
         /// How long the detector wanted it quiet.
         wanted_ms: u64,
-        /// Why: `silence`, `unfinished`, `vendor`.
+        /// Why it was taken as over.
         why: EndOfTurnWhy,
     },
     /// Sound was heard that held no words; nothing is answered.
     NothingSaid {
-        /// The stretch.
-        speech: SpeechId,
-        /// Why: rejected by the recogniser, failed, too late.
-        why: String,
+        /// How long it was.
+        spoke_ms: u64,
     },
     /// The caller's speech while the agent spoke was not an interruption.
     NotInterrupted {
@@ -94,8 +92,8 @@ pub enum Event {
     },
     /// The caller interrupted the agent.
     Interrupted {
-        /// The agent's turn that was cut.
-        turn: TurnId,
+        /// The agent's turn that was cut; absent for the greeting and the idle prompt.
+        turn: Option<TurnId>,
         /// How long the caller had spoken.
         speech_ms: u64,
         /// How long was wanted.
@@ -113,8 +111,8 @@ pub enum Event {
     },
     /// The interruption was nothing; the agent goes on.
     Resumed {
-        /// The turn.
-        turn: TurnId,
+        /// The agent's turn; absent for the greeting and the idle prompt.
+        turn: Option<TurnId>,
         /// How long it had waited.
         after_ms: u64,
     },

@@ -75,7 +75,7 @@ impl LogWriter {
         match input {
             Input::Carrier(CarrierEvent::Audio(pcm)) if !self.audio => {
                 use std::io::Write as _;
-                let written = write!(to, "{{\"t\":{},\"in\":{{\"samples\":{}}}}}\n", at.0, pcm.len());
+                let written = writeln!(to, "{{\"t\":{},\"in\":{{\"samples\":{}}}}}", at.0, pcm.len());
                 written.expect("writing to a Vec never fails");
             }
             other => write_line(to, &InputLine { t: at, input: other }),
@@ -109,7 +109,8 @@ fn write_line(to: &mut Vec<u8>, line: &impl Serialize) {
 
 /// FNV-1a over the samples: enough to notice a change.
 fn checksum(pcm: &[i16]) -> u32 {
-    pcm.iter().fold(0x811c_9dc5, |hash: u32, sample| (hash ^ u32::from(*sample as u16)).wrapping_mul(0x0100_0193))
+    pcm.iter()
+        .fold(0x811c_9dc5, |hash: u32, sample| (hash ^ u32::from(*sample as u16)).wrapping_mul(0x0100_0193))
 }
 
 /// What running a log again showed.
@@ -139,7 +140,10 @@ pub struct Difference {
 impl Difference {
     /// Whether a decision differs, not only audio or its timing.
     pub fn is_decision(&self) -> bool {
-        self.was.iter().chain(&self.now).any(|output| output.get("event").is_some() || output.get("ended").is_some())
+        self.was
+            .iter()
+            .chain(&self.now)
+            .any(|output| output.get("event").is_some() || output.get("ended").is_some())
     }
 }
 
@@ -178,7 +182,10 @@ impl std::error::Error for LogFault {}
 
 /// Runs a log through the core. `change` may change the settings first; without a change the answers must be
 /// the same. A last line that is cut off is left out and reported.
-pub fn replay(log: &str, change: impl FnOnce(&mut Settings) -> Result<(), String>) -> Result<Replay, LogFault> {
+pub fn replay(
+    log: &str,
+    change: impl FnOnce(&mut Settings) -> Result<(), String>,
+) -> Result<Replay, LogFault> {
     let mut lines = log.lines().enumerate();
     let first = lines.next().map_or("", |(_, line)| line);
     let HeaderLine { mut header } =
@@ -202,11 +209,11 @@ pub fn replay(log: &str, change: impl FnOnce(&mut Settings) -> Result<(), String
             Ok(Line::Output { t, out: was }) => {
                 result.outputs += was.len();
                 let now = pending.take().map_or_else(Vec::new, |(_, now)| now);
-                compare(t, was, now, &mut result.differences);
+                compare(t, &was, &now, &mut result.differences);
             }
             Ok(Line::Input { t, input }) => {
                 if let Some((at, now)) = pending.take() {
-                    compare(at, Vec::new(), now, &mut result.differences);
+                    compare(at, &[], &now, &mut result.differences);
                 }
                 result.inputs += 1;
                 out.clear();
@@ -219,7 +226,7 @@ pub fn replay(log: &str, change: impl FnOnce(&mut Settings) -> Result<(), String
         }
     }
     if let Some((at, now)) = pending.filter(|_| !result.cut) {
-        compare(at, Vec::new(), now, &mut result.differences);
+        compare(at, &[], &now, &mut result.differences);
     }
     Ok(result)
 }
@@ -245,11 +252,11 @@ fn read_line(line: &str) -> Result<Line, String> {
     Ok(Line::Input { t, input })
 }
 
-fn compare(at: Tick, was: Vec<Value>, now: Vec<Value>, differences: &mut Vec<Difference>) {
+fn compare(at: Tick, was: &[Value], now: &[Value], differences: &mut Vec<Difference>) {
     if was == now {
         return;
     }
     let gone = was.iter().filter(|output| !now.contains(output)).cloned().collect::<Vec<_>>();
-    let new = now.into_iter().filter(|output| !was.contains(output)).collect::<Vec<_>>();
+    let new = now.iter().filter(|output| !was.contains(output)).cloned().collect::<Vec<_>>();
     differences.push(Difference { at, was: gone, now: new });
 }

@@ -52,7 +52,7 @@ pub enum GreetingFallback {
 }
 
 /// Everything that can be set about one call.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// How the call is answered.
@@ -77,6 +77,23 @@ pub struct Settings {
     pub playout: Playout,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            agent: AgentKind::default(),
+            greeting: String::new(),
+            greeting_fallback: GreetingFallback::default(),
+            prompt: String::new(),
+            apology: "Sorry, something went wrong. Please say that again.".to_owned(),
+            turn: Turn::default(),
+            barge_in: BargeIn::default(),
+            idle: Idle::default(),
+            limits: Limits::default(),
+            playout: Playout::default(),
+        }
+    }
+}
+
 /// When the caller speaks, and when their turn is over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -96,6 +113,11 @@ pub struct Turn {
     pub end_silence_ms: u64,
     /// How much silence ends the turn where the words look unfinished (a trailing "and", a comma).
     pub unfinished_silence_ms: u64,
+    /// The longest stretch of speech: after it the recogniser is asked for its text even though nobody paused, so
+    /// that a radio in the background can't hold a call open.
+    pub longest_ms: u64,
+    /// How much speech without a word that the recogniser knows makes the agent ask again. Shorter is noise.
+    pub unclear_ms: u64,
 }
 
 impl Default for Turn {
@@ -104,10 +126,12 @@ impl Default for Turn {
             start_threshold: 0.8,
             stay_threshold: 0.6,
             gate_db: 9.0,
-            min_speech_ms: 200,
-            stop_ms: 200,
+            min_speech_ms: 100,
+            stop_ms: 500,
             end_silence_ms: 600,
             unfinished_silence_ms: 1500,
+            longest_ms: 30_000,
+            unclear_ms: 400,
         }
     }
 }
@@ -286,7 +310,8 @@ impl Settings {
     pub fn problems(&self) -> Vec<String> {
         let mut found = Vec::new();
         let chunk = self.playout.chunk_bytes;
-        if chunk == 0 || chunk % Playout::CHUNK_STEP_BYTES != 0 || chunk > Playout::MAX_CHUNK_BYTES {
+        if chunk == 0 || !chunk.is_multiple_of(Playout::CHUNK_STEP_BYTES) || chunk > Playout::MAX_CHUNK_BYTES
+        {
             found.push(format!(
                 "playout.chunk_bytes is {chunk}; it must be a multiple of 320 from 320 to {}",
                 Playout::MAX_CHUNK_BYTES

@@ -20,6 +20,8 @@ pub enum Timer {
     GreetingReady,
     /// When to hand the next chunk to the carrier.
     Pace,
+    /// When silence has lasted long enough to end a stretch of the caller's speech.
+    SpeechEnd,
     /// When silence has lasted long enough to end the caller's turn.
     EndOfTurn,
     /// When to go on without the recogniser's final text.

@@ -1,0 +1,472 @@
+//! The outgoing audio of one reply: cut to the carrier's chunk, paced with a bounded lead, marked sentence by
+//! sentence, with a ledger of what was sent, heard and taken back.
+//!
+//! The far end is modelled as a queue that plays in real time: `head` is when all that was sent will have been
+//! heard. A mark that comes back is better evidence than this clock, and replaces it.
+
+use std::collections::VecDeque;
+
+use audio::{Pcm, Resampler, SampleRate, level_db};
+
+use crate::settings::ms;
+use crate::{Evidence, Micros, Output, Playout as Settings, Tick, ToCarrier, UtteranceId, words};
+
+/// When this little is left with the carrier, a last piece of audio shorter than a chunk is padded and sent
+/// rather than kept for more to join it.
+const GUARD: Micros = Micros::from_ms(60);
+/// Steps in which the level of what is played is kept, for the echo reference.
+const LEVEL_STEP: Micros = Micros::from_ms(100);
+/// How many letters a second a voice speaks, for utterances whose length is not known yet. On the high side, so
+/// that no word is credited too early.
+const LETTERS_PER_SECOND: usize = 12;
+
+/// One utterance of the reply.
+struct Piece {
+    utterance: UtteranceId,
+    text: String,
+    mark: String,
+    resampler: Option<(SampleRate, Resampler)>,
+    /// Samples from `base` on; what was heard for certain is let go.
+    samples: VecDeque<i16>,
+    base: usize,
+    /// Everything before this was sent.
+    sent: usize,
+    /// Everything before this was heard by the clock.
+    heard: usize,
+    done: bool,
+    mark_sent: bool,
+    marked: bool,
+}
+
+impl Piece {
+    fn made(&self) -> usize {
+        self.base + self.samples.len()
+    }
+
+    fn unsent(&self) -> usize {
+        self.made() - self.sent
+    }
+
+    fn is_all_sent(&self) -> bool {
+        self.done && self.unsent() == 0
+    }
+}
+
+/// How many samples could be sent: up to the end of the last complete utterance, and all.
+struct Ready {
+    whole: usize,
+    all: usize,
+}
+
+/// A run of samples on its way to the caller's ear.
+struct Flight {
+    plays_at: Tick,
+    utterance: UtteranceId,
+    from: usize,
+    to: usize,
+}
+
+/// What the caller heard of a reply.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Ledger {
+    pub(crate) heard: String,
+    pub(crate) unheard: String,
+    pub(crate) by_mark: bool,
+}
+
+impl Ledger {
+    pub(crate) fn evidence(&self) -> Evidence {
+        if self.by_mark { Evidence::Mark } else { Evidence::Clock }
+    }
+}
+
+/// A gap that the caller heard inside an utterance.
+pub(crate) struct Gap {
+    pub(crate) utterance: UtteranceId,
+    pub(crate) length: Micros,
+}
+
+pub(crate) struct Playout {
+    rate: SampleRate,
+    chunk: usize,
+    lead: Micros,
+    pieces: VecDeque<Piece>,
+    flights: VecDeque<Flight>,
+    levels: VecDeque<(Tick, f32)>,
+    head: Tick,
+    /// When the caller hears the first sample of this reply.
+    began: Option<Tick>,
+    complete: bool,
+    held: bool,
+}
+
+impl Playout {
+    pub(crate) fn new(rate: SampleRate, settings: &Settings) -> Self {
+        let chunk = (settings.chunk_bytes / 2).max(1);
+        let chunk_length = Micros(rate.micros(chunk));
+        Self {
+            rate,
+            chunk,
+            lead: ms(settings.lead_ms).max(chunk_length),
+            pieces: VecDeque::new(),
+            flights: VecDeque::new(),
+            levels: VecDeque::new(),
+            head: Tick::default(),
+            began: None,
+            complete: true,
+            held: false,
+        }
+    }
+
+    /// Begins a new reply; what was left of the last one is forgotten.
+    pub(crate) fn begin(&mut self) {
+        self.pieces.clear();
+        self.flights.clear();
+        self.began = None;
+        self.complete = false;
+        self.held = false;
+    }
+
+    /// An utterance is on its way.
+    pub(crate) fn expect(&mut self, utterance: UtteranceId, text: String, mark: String) {
+        self.pieces.push_back(Piece {
+            utterance,
+            text,
+            mark,
+            resampler: None,
+            samples: VecDeque::new(),
+            base: 0,
+            sent: 0,
+            heard: 0,
+            done: false,
+            mark_sent: false,
+            marked: false,
+        });
+    }
+
+    /// Audio of an utterance. Returns whether it is one that is waited for.
+    pub(crate) fn audio(&mut self, utterance: UtteranceId, rate: SampleRate, pcm: &[i16]) -> bool {
+        let to = self.rate;
+        let Some(piece) = self.open_piece(utterance) else { return false };
+        if rate == to {
+            piece.samples.extend(pcm);
+            return true;
+        }
+        let mut converted = Vec::with_capacity(pcm.len());
+        match &mut piece.resampler {
+            Some((from, resampler)) if *from == rate => resampler.push(pcm, &mut converted),
+            other => {
+                let (_, resampler) = other.insert((rate, Resampler::new(rate, to)));
+                resampler.push(pcm, &mut converted);
+            }
+        }
+        piece.samples.extend(converted);
+        true
+    }
+
+    /// An utterance is complete, or will not become so. Returns whether it was waited for.
+    pub(crate) fn done(&mut self, utterance: UtteranceId) -> bool {
+        let Some(piece) = self.open_piece(utterance) else { return false };
+        piece.done = true;
+        if let Some((_, mut resampler)) = piece.resampler.take() {
+            let mut tail = Vec::new();
+            resampler.flush(&mut tail);
+            piece.samples.extend(tail);
+        }
+        true
+    }
+
+    /// No further utterance will come for this reply.
+    pub(crate) fn complete(&mut self) {
+        self.complete = true;
+    }
+
+    /// Whether audio came for this utterance.
+    pub(crate) fn has_audio(&self, utterance: UtteranceId) -> bool {
+        self.pieces.iter().any(|piece| piece.utterance == utterance && piece.made() > 0)
+    }
+
+    /// Whether any audio came for this reply.
+    pub(crate) fn has_any_audio(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.made() > 0)
+    }
+
+    /// Puts `pcm`, at the stream's rate, in the place of what the voice did not give: the words that have no
+    /// audio count as unheard, and no utterance is waited for any more.
+    pub(crate) fn stand_in(&mut self, pcm: &[i16], mark: &str) {
+        for piece in &mut self.pieces {
+            piece.done = true;
+            if piece.mark == mark {
+                piece.mark = format!("u{}", piece.utterance.0);
+            }
+        }
+        let utterance = self.pieces.back().map_or(UtteranceId(u32::MAX), |piece| piece.utterance);
+        self.expect(utterance, String::new(), mark.to_owned());
+        if let Some(piece) = self.pieces.back_mut() {
+            piece.samples.extend(pcm);
+            piece.done = true;
+        }
+    }
+
+    /// Sends one chunk of silence at once, outside any reply.
+    pub(crate) fn send_silence(&mut self, at: Tick, out: &mut Vec<Output>) {
+        let plays_at = self.head.max(at);
+        self.head = plays_at + Micros(self.rate.micros(self.chunk));
+        out.push(Output::Carrier(ToCarrier::Media { pcm: Pcm::silence(self.chunk), plays_at }));
+    }
+
+    /// How much audio is here and was not sent.
+    pub(crate) fn unsent(&self) -> Micros {
+        Micros(self.rate.micros(self.pieces.iter().map(Piece::unsent).sum()))
+    }
+
+    /// When the caller hears the first of this reply, once something was sent.
+    pub(crate) fn began(&self) -> Option<Tick> {
+        self.began
+    }
+
+    /// Whether the caller hears the agent at this moment.
+    pub(crate) fn is_audible(&self, at: Tick) -> bool {
+        !self.held && (at < self.head || self.pieces.iter().any(|piece| piece.unsent() > 0))
+    }
+
+    /// When all that was sent will have been heard.
+    pub(crate) fn head(&self) -> Tick {
+        self.head
+    }
+
+    /// Whether all of the reply was sent.
+    pub(crate) fn is_all_sent(&self) -> bool {
+        self.complete && !self.held && self.pieces.iter().all(Piece::is_all_sent)
+    }
+
+    /// Whether all of the reply was heard, by its marks.
+    pub(crate) fn is_all_marked(&self) -> bool {
+        self.is_all_sent() && self.pieces.iter().all(|piece| piece.marked || piece.made() == 0)
+    }
+
+    /// A mark came back. Returns whether it was waited for.
+    pub(crate) fn mark(&mut self, at: Tick, name: &str) -> bool {
+        let Some(index) = self.pieces.iter().position(|piece| piece.mark_sent && piece.mark == name) else {
+            return false;
+        };
+        for piece in self.pieces.iter_mut().take(index + 1).filter(|piece| piece.mark_sent) {
+            piece.marked = true;
+        }
+        if self.is_all_marked() {
+            self.head = self.head.min(at);
+        }
+        true
+    }
+
+    /// Sends what is due. Returns a gap that the caller heard, if there was one.
+    pub(crate) fn pump(&mut self, at: Tick, out: &mut Vec<Output>) -> Option<Gap> {
+        if self.held {
+            return None;
+        }
+        self.settle(at);
+        let mut gap = None;
+        while self.due().is_some_and(|due| due <= at) {
+            let start = self.head.max(at);
+            if let Some(late) = self.gap(at) {
+                gap = Some(late);
+            }
+            let pcm = self.next_chunk(start);
+            self.began.get_or_insert(start);
+            self.note_levels(start, &pcm);
+            self.head = start + Micros(self.rate.micros(pcm.len()));
+            out.push(Output::Carrier(ToCarrier::Media { pcm, plays_at: start }));
+            self.send_marks(out);
+        }
+        self.send_marks(out);
+        gap
+    }
+
+    /// When the next chunk is due, if one can be made.
+    pub(crate) fn due(&self) -> Option<Tick> {
+        if self.held {
+            return None;
+        }
+        let Ready { whole, all } = self.ready();
+        let last = self.complete && self.pieces.iter().all(|piece| piece.done);
+        if all >= self.chunk || (all > 0 && last) {
+            // As soon as the lead has room for it.
+            return Some((self.head + Micros(self.rate.micros(self.chunk))) - self.lead);
+        }
+        (whole > 0).then(|| self.head - GUARD)
+    }
+
+    /// Stops at once: what was sent and not heard is taken back, to be sent again by `release`.
+    pub(crate) fn hold(&mut self, at: Tick) {
+        self.settle(at);
+        self.held = true;
+        self.flights.clear();
+        for piece in &mut self.pieces {
+            if !piece.marked {
+                piece.sent = piece.heard.max(piece.base);
+                piece.mark_sent = false;
+            }
+        }
+        self.head = at;
+        self.levels.retain(|(from, _)| *from <= at);
+    }
+
+    /// Goes on where `hold` stopped. Returns how much had been taken back or not been sent.
+    pub(crate) fn release(&mut self) -> Micros {
+        self.held = false;
+        self.unsent()
+    }
+
+    /// What the caller has heard by now.
+    pub(crate) fn ledger(&mut self, at: Tick) -> Ledger {
+        self.settle(at);
+        let mut ledger = Ledger { by_mark: true, ..Ledger::default() };
+        for piece in &self.pieces {
+            let (heard, unheard) = if piece.marked {
+                (piece.text.as_str(), "")
+            } else {
+                let total = if piece.done { piece.made() } else { self.expected_length(piece) };
+                let split = words::split_heard(&piece.text, piece.heard, total);
+                ledger.by_mark &= split.0.is_empty();
+                split
+            };
+            append(&mut ledger.heard, heard);
+            append(&mut ledger.unheard, unheard);
+        }
+        ledger
+    }
+
+    /// The loudest that was played between `at` and `window` before it, in dB below full scale.
+    pub(crate) fn played_db(&self, at: Tick, window: Micros) -> Option<f32> {
+        let earliest = at - window - LEVEL_STEP;
+        self.levels
+            .iter()
+            .filter(|(from, _)| *from >= earliest && *from <= at)
+            .map(|(_, level)| *level)
+            .reduce(f32::max)
+    }
+
+    /// Lets go of levels that no echo can come from any more.
+    pub(crate) fn forget_levels(&mut self, at: Tick, window: Micros) {
+        let earliest = at - window - LEVEL_STEP;
+        while self.levels.front().is_some_and(|(from, _)| *from < earliest) {
+            self.levels.pop_front();
+        }
+    }
+
+    fn ready(&self) -> Ready {
+        let mut ready = Ready { whole: 0, all: 0 };
+        for piece in &self.pieces {
+            ready.all += piece.unsent();
+            if !piece.done {
+                break;
+            }
+            ready.whole = ready.all;
+        }
+        ready
+    }
+
+    fn open_piece(&mut self, utterance: UtteranceId) -> Option<&mut Piece> {
+        self.pieces.iter_mut().find(|piece| piece.utterance == utterance && !piece.done)
+    }
+
+    fn piece(&mut self, utterance: UtteranceId) -> Option<&mut Piece> {
+        self.pieces.iter_mut().find(|piece| piece.utterance == utterance)
+    }
+
+    /// Moves flights that have landed into the ledger, and lets go of their samples.
+    fn settle(&mut self, at: Tick) {
+        while let Some(flight) = self.flights.front() {
+            let (utterance, from, to) = (flight.utterance, flight.from, flight.to);
+            if flight.plays_at + Micros(self.rate.micros(to - from)) > at {
+                break;
+            }
+            self.flights.pop_front();
+            if let Some(piece) = self.piece(utterance) {
+                piece.heard = piece.heard.max(to);
+                let gone = to.saturating_sub(piece.base).min(piece.samples.len());
+                piece.samples.drain(..gone);
+                piece.base += gone;
+                if piece.done && piece.samples.is_empty() {
+                    piece.samples.shrink_to_fit();
+                }
+            }
+        }
+        // The flight in the air counts up to now.
+        if let Some(flight) = self.flights.front().filter(|flight| flight.plays_at <= at) {
+            let flown = self.rate.samples(at.since(flight.plays_at).0).min(flight.to - flight.from);
+            let (utterance, reached) = (flight.utterance, flight.from + flown);
+            if let Some(piece) = self.piece(utterance) {
+                piece.heard = piece.heard.max(reached);
+            }
+        }
+    }
+
+    fn expected_length(&self, piece: &Piece) -> usize {
+        let letters = piece.text.chars().count();
+        piece.made().max(letters * self.rate.hz() as usize / LETTERS_PER_SECOND)
+    }
+
+    /// The gap before the chunk that is about to be sent, when the utterance it belongs to had begun.
+    fn gap(&self, at: Tick) -> Option<Gap> {
+        let piece = self.pieces.iter().find(|piece| piece.unsent() > 0)?;
+        (piece.sent > 0 && self.began.is_some() && at > self.head)
+            .then(|| Gap { utterance: piece.utterance, length: at.since(self.head) })
+    }
+
+    /// Takes the next chunk off the pieces, padded with zeros to its full length. What can't fill a chunk is
+    /// taken only up to the end of an utterance, so that no padding falls into a word.
+    fn next_chunk(&mut self, start: Tick) -> Pcm {
+        let mut chunk = Vec::with_capacity(self.chunk);
+        let fills = self.ready().all >= self.chunk;
+        for piece in &mut self.pieces {
+            if !piece.done && !fills {
+                break;
+            }
+            let take = piece.unsent().min(self.chunk - chunk.len());
+            if take > 0 {
+                let offset = piece.sent - piece.base;
+                let plays_at = start + Micros(self.rate.micros(chunk.len()));
+                chunk.extend(piece.samples.range(offset..offset + take));
+                let (from, to) = (piece.sent, piece.sent + take);
+                self.flights.push_back(Flight { plays_at, utterance: piece.utterance, from, to });
+                piece.sent = to;
+            }
+            if !piece.done || chunk.len() == self.chunk {
+                break;
+            }
+        }
+        chunk.resize(self.chunk, 0);
+        chunk.into()
+    }
+
+    /// Marks follow the last chunk of their utterance, in order. An utterance without audio gets its mark too
+    /// when a name was promised for it (the greeting's), else none.
+    fn send_marks(&mut self, out: &mut Vec<Output>) {
+        for piece in &mut self.pieces {
+            if !piece.is_all_sent() {
+                break;
+            }
+            if !piece.mark_sent && piece.made() > 0 {
+                piece.mark_sent = true;
+                out.push(Output::Carrier(ToCarrier::Mark { name: piece.mark.clone() }));
+            }
+        }
+    }
+
+    fn note_levels(&mut self, start: Tick, pcm: &[i16]) {
+        let step = self.rate.samples(LEVEL_STEP.0).max(1);
+        for (index, part) in pcm.chunks(step).enumerate() {
+            self.levels.push_back((start + Micros(index as u64 * LEVEL_STEP.0), level_db(part)));
+        }
+    }
+}
+
+fn append(text: &mut String, more: &str) {
+    if !more.is_empty() {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(more);
+    }
+}
