@@ -91,3 +91,59 @@ impl Default for NoiseFloor {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Pcm, tone};
+
+    const RATE: SampleRate = SampleRate::HZ_8000;
+
+    fn push_all(floor: &mut NoiseFloor, level: impl Fn(usize) -> f32, milliseconds: usize) -> f32 {
+        for frame in 0..milliseconds / 16 {
+            floor.push(level(frame), 16_000);
+        }
+        floor.db()
+    }
+
+    #[test]
+    fn levels_of_known_sounds() {
+        assert_eq!(level_db(&[]), SILENCE_DB);
+        assert_eq!(level_db(&Pcm::silence(160)), SILENCE_DB);
+        assert!(level_db(&[i16::MIN; 160]).abs() < 0.01);
+        let sine = tone(RATE, 1_000.0, 1_000, -20.0);
+        assert!((level_db(&sine) + 23.01).abs() < 0.1, "{}", level_db(&sine));
+    }
+
+    #[test]
+    fn a_tone_is_found_at_its_frequency_only() {
+        let sine = tone(RATE, 1_000.0, 200, -20.0);
+        assert!((tone_level_db(&sine, RATE, 1_000.0) + 23.01).abs() < 0.2);
+        assert!(tone_level_db(&sine, RATE, 1_100.0) < -50.0);
+        assert_eq!(tone_level_db(&Pcm::silence(160), RATE, 1_000.0), SILENCE_DB);
+        assert_eq!(tone_level_db(&[], RATE, 1_000.0), SILENCE_DB);
+    }
+
+    #[test]
+    fn the_floor_falls_at_once_and_rises_slowly() {
+        let mut floor = NoiseFloor::new();
+        assert_eq!(push_all(&mut floor, |_| SILENCE_DB, 5_000), -70.0);
+        // A noise of -50 comes up: nothing until the quiet is 3.2 s gone, then 3 dB a second.
+        assert_eq!(push_all(&mut floor, |_| -50.0, 3_000), -70.0);
+        let rising = push_all(&mut floor, |_| -50.0, 3_000);
+        assert!(-64.0 < rising && rising < -58.0, "{rising}");
+        assert_eq!(push_all(&mut floor, |_| -50.0, 10_000), -50.0);
+        assert_eq!(push_all(&mut floor, |_| -66.0, 16), -66.0);
+    }
+
+    #[test]
+    fn a_sentence_does_not_raise_the_floor() {
+        let mut floor = NoiseFloor::new();
+        push_all(&mut floor, |_| -60.0, 20_000);
+        // Ten seconds of speech that is down at the noise for one frame in forty (0.64 s).
+        let during = push_all(&mut floor, |frame| if frame % 40 == 39 { -60.0 } else { -22.0 }, 10_000);
+        assert_eq!(during, -60.0);
+        // Loud from the first moment on, with no pause at all for three seconds.
+        assert_eq!(push_all(&mut NoiseFloor::new(), |_| -20.0, 3_000), -70.0);
+    }
+}

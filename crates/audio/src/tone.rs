@@ -47,3 +47,36 @@ fn sines(rate: SampleRate, ms: u32, parts: &[(f32, f32)]) -> Pcm {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tone_level_db;
+
+    #[test]
+    fn a_tone_has_its_length_and_peak_at_every_rate() {
+        for hz in [8_000, 16_000, 22_050, 24_000, 44_100, 48_000] {
+            let rate = SampleRate::try_from(hz).unwrap();
+            let pcm = tone(rate, 500.0, 100, -6.0);
+            assert_eq!(pcm.len(), hz as usize / 10);
+            let peak = pcm.iter().map(|sample| sample.unsigned_abs()).max().unwrap();
+            assert!((i32::from(peak) - 16_422).abs() < 60, "{peak}");
+            assert_eq!(pcm[0], 0);
+        }
+        assert!(tone(SampleRate::HZ_8000, 500.0, 0, 0.0).is_empty());
+    }
+
+    #[test]
+    fn each_key_has_its_two_tones() {
+        let rate = SampleRate::HZ_8000;
+        for (key, low, high) in
+            [('1', 697.0, 1209.0), ('0', 941.0, 1336.0), ('#', 941.0, 1477.0), ('d', 941.0, 1633.0)]
+        {
+            let pcm = dtmf(rate, key, 100).unwrap();
+            assert!((tone_level_db(&pcm, rate, low) + 15.0).abs() < 0.5);
+            assert!((tone_level_db(&pcm, rate, high) + 13.0).abs() < 0.5);
+            assert!(tone_level_db(&pcm, rate, 852.0) < -40.0);
+        }
+        assert_eq!(dtmf(rate, 'x', 100), None);
+    }
+}
