@@ -1,1 +1,3 @@
-//! (being written)
+//! Simulated callers, carriers and vendors, and the conformance rules: everything that plays the other side.
+
+pub mod phone;
