@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by other scripts: starts a server of ours on a free port, waits until it is ready, and stops exactly that
 # process. Sets `trunkline` (the binary) and, after start_server, `address` and `server_pid`.
 # The data and the log lie in a temporary folder that goes with the script.
@@ -22,8 +23,7 @@ start_server() {
   address=127.0.0.1:$(free_port)
   "$trunkline" serve --listen "$address" --data "$scratch/data" "$@" </dev/null >"$scratch/log" 2>&1 &
   server_pid=$!
-  local try
-  for try in $(seq 100); do
+  for _ in $(seq 100); do
     if answers; then
       return 0
     fi
