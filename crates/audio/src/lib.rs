@@ -11,6 +11,7 @@ mod rate;
 mod recorder;
 mod resample;
 mod split;
+mod tonal;
 mod tone;
 mod vad;
 

@@ -3,6 +3,7 @@
 
 use earshot::Detector;
 
+use crate::tonal::prediction_gain_db;
 use crate::{NoiseFloor, Resampler, SampleRate, level_db};
 
 /// What the network takes: 256 samples at 16 kHz, 16 ms.
@@ -15,6 +16,11 @@ const HOLD_FRAMES: u32 = 16;
 const PRIMING_FRAMES: usize = 2;
 /// How far above the noise floor the gate opens unless set otherwise.
 const GATE_DB: f32 = 6.0;
+/// From here on a frame is a tone's, if so is the one before it: the network alone takes ringing for a voice.
+const TONAL_DB: f32 = 25.0;
+const TONAL_FRAMES: u32 = 2;
+/// How long the network, which remembers, is not believed after a tone: 64 ms.
+const AFTER_TONE_FRAMES: u32 = 4;
 
 /// What was found in one frame of 16 ms.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,6 +51,9 @@ pub struct VoiceDetector {
     wide: Vec<i16>,
     network: Box<Detector>,
     score: f32,
+    /// Tonal frames in a row, and how many more frames the last tone still silences.
+    tonal: u32,
+    after_tone: u32,
 }
 
 impl VoiceDetector {
@@ -62,6 +71,8 @@ impl VoiceDetector {
             wide: Vec::new(),
             network: Detector::default_boxed(),
             score: 0.0,
+            tonal: 0,
+            after_tone: 0,
         }
     }
 
@@ -91,6 +102,7 @@ impl VoiceDetector {
         self.frame.clear();
         self.gated.clear();
         self.open = 0;
+        (self.tonal, self.after_tone) = (0, 0);
         self.network.reset();
     }
 
@@ -111,7 +123,8 @@ impl VoiceDetector {
             self.to_network.push(&self.frame, &mut self.wide);
             self.run_network();
         }
-        VoiceFrame { score: self.score, level_db: level, floor_db: floor, samples: self.frame.len() }
+        let score = if self.after_tone > 0 { 0.0 } else { self.score };
+        VoiceFrame { score, level_db: level, floor_db: floor, samples: self.frame.len() }
     }
 
     /// Puts the moments before the gate opened before the network, preceded by as much silence as the resampler holds
@@ -129,6 +142,9 @@ impl VoiceDetector {
         let (frames, rest) = self.wide.as_chunks::<NETWORK_FRAME>();
         for frame in frames {
             self.score = self.network.predict_i16(frame);
+            self.tonal = if prediction_gain_db(frame) >= TONAL_DB { self.tonal + 1 } else { 0 };
+            let tone = self.tonal >= TONAL_FRAMES;
+            self.after_tone = if tone { AFTER_TONE_FRAMES } else { self.after_tone.saturating_sub(1) };
         }
         let taken = self.wide.len() - rest.len();
         self.wide.drain(..taken);
