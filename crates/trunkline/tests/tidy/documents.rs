@@ -1,0 +1,163 @@
+//! The documents say what the program does: crates, commands, flags, end reasons, metrics and links are held against
+//! the code.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use records::EndReason;
+
+use crate::source::{File, files};
+use crate::{report, root};
+
+fn document(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}:1: {error}; write it"))
+}
+
+#[test]
+fn architecture_names_every_crate() {
+    let text = document("ARCHITECTURE.md");
+    let mut problems = Vec::new();
+    for entry in std::fs::read_dir(root().join("crates")).expect("the workspace has crates") {
+        let name = entry.expect("a folder that opens can be read").file_name().to_string_lossy().into_owned();
+        if !text.contains(&format!("`{name}`")) {
+            problems.push(format!("ARCHITECTURE.md:1: crate `{name}` is not named; say what it is for"));
+        }
+    }
+    report("crates in ARCHITECTURE.md", &problems);
+}
+
+#[test]
+fn every_end_reason_is_explained() {
+    let path = "docs/end-reasons.md";
+    let text = document(path);
+    let rows: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(name, _)| name)
+        .collect();
+    let known: BTreeSet<&str> = EndReason::ALL.iter().map(|reason| reason.as_str()).collect();
+    let mut problems: Vec<String> = known
+        .difference(&rows)
+        .map(|name| format!("{path}:1: no row for `{name}`; say what it means and what to do"))
+        .collect();
+    problems.extend(
+        rows.difference(&known)
+            .map(|name| format!("{path}:1: there is no end reason `{name}`; take its row out")),
+    );
+    report("end reasons", &problems);
+}
+
+#[test]
+fn every_metric_is_explained() {
+    let path = "docs/metrics.md";
+    let documented = metric_names(&document(path));
+    let mut used = BTreeSet::new();
+    for file in files(&[".rs"]).iter().filter(|file| !file.is_test()) {
+        if file.path.starts_with("crates/gateway/src/") || file.path.starts_with("crates/control/src/") {
+            used.extend(metric_names(&file.text));
+        }
+    }
+    let mut problems: Vec<String> = used
+        .difference(&documented)
+        .map(|name| format!("{path}:1: no row for {name}; say what it counts and when to worry"))
+        .collect();
+    problems.extend(
+        documented.difference(&used).map(|name| format!("{path}:1: nothing sets {name}; take its row out")),
+    );
+    report("metrics", &problems);
+}
+
+fn metric_names(text: &str) -> BTreeSet<String> {
+    text.match_indices("trunkline_")
+        .map(|(at, _)| {
+            text[at..]
+                .chars()
+                .take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_')
+                .collect()
+        })
+        .filter(|name: &String| name.len() > "trunkline_".len())
+        .collect()
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut problems = Vec::new();
+    for file in files(&[".md"]) {
+        let folder = root().join(&file.path).parent().expect("a file lies in a folder").to_path_buf();
+        for (number, line) in file.lines() {
+            for (at, _) in line.match_indices("](") {
+                let target = line[at + 2..].split([')', '#', ' ']).next().unwrap_or_default();
+                if !target.is_empty() && !target.contains("://") && !folder.join(target).exists() {
+                    problems.push(format!("{}:{number}: {target} is not there", file.path));
+                }
+            }
+        }
+    }
+    report("links", &problems);
+}
+
+#[test]
+fn every_command_in_the_documents_exists() {
+    let mut problems = Vec::new();
+    for file in files(&[".md"]) {
+        for (number, words) in commands(&file) {
+            if let Some(problem) = problem_with(&words) {
+                problems.push(format!("{}:{number}: `{}`: {problem}", file.path, words.join(" ")));
+            }
+        }
+    }
+    report("commands in the documents", &problems);
+}
+
+/// The lines of fenced code that run `trunkline`, as words.
+fn commands(file: &File) -> Vec<(usize, Vec<String>)> {
+    let mut fenced = false;
+    let mut found = Vec::new();
+    for (number, line) in file.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+            continue;
+        }
+        let line = line.trim().trim_start_matches("$ ");
+        if fenced && (line == "trunkline" || line.starts_with("trunkline ")) {
+            let line = line.split(" #").next().unwrap_or(line);
+            found.push((number, line.split_whitespace().map(str::to_owned).collect()));
+        }
+    }
+    found
+}
+
+/// What is wrong with a command line, by the program's own help.
+fn problem_with(words: &[String]) -> Option<String> {
+    let path: Vec<&str> = words[1..]
+        .iter()
+        .map(String::as_str)
+        .take_while(|word| {
+            word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') && !word.starts_with('-')
+        })
+        .collect();
+    // What follows a command may be an argument in plain letters: go as deep as the help goes.
+    let depth = (1..=path.len()).rev().find(|depth| help(&path[..*depth]).is_some());
+    let Some(depth) = depth else {
+        return (!path.is_empty()).then(|| format!("there is no command \"{}\"", path[0]));
+    };
+    let help = help(&path[..depth]).unwrap_or_default();
+    words[1..]
+        .iter()
+        .filter(|word| word.starts_with("--"))
+        .map(|word| word.split('=').next().unwrap_or(word))
+        .find(|flag| {
+            !help.split(|c: char| c.is_whitespace() || ",<[=.".contains(c)).any(|word| word == *flag)
+        })
+        .map(|flag| format!("the command has no {flag}"))
+}
+
+/// The help of a command; nothing when there is no such command.
+fn help(path: &[&str]) -> Option<String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_trunkline"))
+        .args(path)
+        .arg("--help")
+        .output()
+        .expect("cargo has built the program");
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
