@@ -15,7 +15,7 @@ pub(crate) enum Edge {
     /// Speech began; it had gone on for `speech` when it was noticed.
     Began { speech: SpeechId, length: Micros, frame: FrameLevels },
     /// Speech ended; its last voiced frame was at `last_voice`.
-    Ended { speech: SpeechId, length: Micros },
+    Ended { speech: SpeechId, length: Micros, last_voice: Tick },
     /// The line carries our own echo.
     Echo { level_db: f32, played_db: f32 },
 }
@@ -48,7 +48,8 @@ pub(crate) struct Ears {
     deaf_until: Tick,
     last: FrameLevels,
     next: u32,
-    in_echo: bool,
+    /// Sound that would be speech, were it not our own echo.
+    echoed: Micros,
 }
 
 impl Ears {
@@ -65,7 +66,7 @@ impl Ears {
             deaf_until: Tick::default(),
             last: FrameLevels::default(),
             next: 0,
-            in_echo: false,
+            echoed: Micros::default(),
         }
     }
 
@@ -107,7 +108,8 @@ impl Ears {
         let stretch = self.stretch.filter(|stretch| at >= stretch.last_voice + ms(self.turn.stop_ms))?;
         self.stretch = None;
         self.gathered = Micros::default();
-        Some(Edge::Ended { speech: stretch.speech, length: stretch.last_voice.since(stretch.began) })
+        let Stretch { speech, began, last_voice } = stretch;
+        Some(Edge::Ended { speech, length: last_voice.since(began), last_voice })
     }
 
     /// When `settle` will end the stretch if nothing more is heard.
@@ -121,15 +123,17 @@ impl Ears {
         let wanted =
             if self.stretch.is_some() { self.turn.stay_threshold } else { self.turn.start_threshold };
         let mut voiced = frame.score >= wanted && moment >= self.deaf_until;
-        if let Some(played_db) =
-            played_db.filter(|played| voiced && frame.level_db < played - self.echo_margin_db)
-        {
+        let echo_of = played_db.filter(|played| voiced && frame.level_db < played - self.echo_margin_db);
+        if let Some(played_db) = echo_of {
             voiced = false;
-            if !std::mem::replace(&mut self.in_echo, true) {
+            let wanted = ms(self.turn.min_speech_ms);
+            let before = self.echoed;
+            self.echoed = Micros(before.0 + length.0);
+            if before < wanted && self.echoed >= wanted {
                 each.push(Edge::Echo { level_db: frame.level_db, played_db });
             }
         } else if voiced {
-            self.in_echo = false;
+            self.echoed = Micros::default();
         }
         match &mut self.stretch {
             Some(stretch) if voiced && moment.since(stretch.began) < ms(self.turn.longest_ms) => {
@@ -140,7 +144,7 @@ impl Ears {
                 let Stretch { speech, began, last_voice } = *stretch;
                 self.stretch = None;
                 self.gathered = Micros::default();
-                each.push(Edge::Ended { speech, length: last_voice.since(began) });
+                each.push(Edge::Ended { speech, length: last_voice.since(began), last_voice });
             }
             Some(_) => each.extend(self.settle(moment)),
             None if voiced => {
@@ -170,7 +174,7 @@ impl Edge {
                 speech_ms: length.0 / 1000,
                 over_agent,
             },
-            Self::Ended { speech, length } => Event::SpeechEnded { speech, speech_ms: length.0 / 1000 },
+            Self::Ended { speech, length, .. } => Event::SpeechEnded { speech, speech_ms: length.0 / 1000 },
             Self::Echo { level_db, played_db } => Event::Echo { level_db, played_db },
         }
     }

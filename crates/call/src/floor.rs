@@ -63,9 +63,9 @@ impl Call {
                 out.push(Output::Listen(Listen::Began(speech)));
                 self.caller_began(at, at - length, out);
             }
-            Edge::Ended { speech, length } => {
+            Edge::Ended { speech, length, last_voice } => {
                 out.push(Output::Listen(Listen::Finish(speech)));
-                self.caller_paused(at, speech, length);
+                self.caller_paused(at, speech, (length, last_voice));
             }
         }
     }
@@ -95,9 +95,10 @@ impl Call {
         }
     }
 
-    fn caller_paused(&mut self, at: Tick, speech: SpeechId, length: Micros) {
+    fn caller_paused(&mut self, at: Tick, speech: SpeechId, (length, last_voice): (Micros, Tick)) {
         let due = at + ms(self.settings.limits.transcript_ms);
         let Some(caller) = self.talk.as_mut().and_then(|talk| talk.caller.as_mut()) else { return };
+        caller.last_voice = caller.last_voice.max(last_voice);
         caller.awaited.push(Awaited { speech, length_ms: length.0 / 1000, due });
     }
 
@@ -249,7 +250,7 @@ impl Call {
         if let Some(talk) = &mut self.talk {
             talk.caller = None;
             if self.detached.is_none() {
-                talk.playout.release();
+                talk.playout.release(at);
             }
         }
         self.phase =

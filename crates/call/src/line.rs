@@ -138,7 +138,7 @@ impl Call {
             // What the old stream had queued is lost with it.
             talk.playout.hold(at);
             if !matches!(self.phase, Phase::Interrupted(..)) {
-                resent_ms = talk.playout.release().0 / 1000;
+                resent_ms = talk.playout.release(at).0 / 1000;
             }
         }
         out.push(Output::Event(Event::Reattached { resent_ms }));

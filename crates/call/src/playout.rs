@@ -312,8 +312,9 @@ impl Playout {
     }
 
     /// Goes on where `hold` stopped. Returns how much had been taken back or not been sent.
-    pub(crate) fn release(&mut self) -> Micros {
+    pub(crate) fn release(&mut self, at: Tick) -> Micros {
         self.held = false;
+        self.head = at;
         self.unsent()
     }
 

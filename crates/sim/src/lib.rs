@@ -1,3 +1,4 @@
 //! Simulated callers, carriers and vendors, and the conformance rules: everything that plays the other side.
 
 pub mod phone;
+pub mod scenario;

@@ -1,0 +1,59 @@
+//! A call's outputs as lines that a person can read and a test can compare. Times are in seconds to a tenth:
+//! the order and the gist count, not the millisecond.
+
+use call::{Event, Evidence, Output, Tick, ToCarrier};
+
+/// The line for this output, if it is worth one.
+pub(super) fn line(at: Tick, output: &Output) -> Option<String> {
+    let what = match output {
+        Output::Event(event) => of_event(event)?,
+        Output::Carrier(ToCarrier::Clear) => "clear".to_owned(),
+        Output::Carrier(ToCarrier::Close) => "close".to_owned(),
+        Output::Carrier(ToCarrier::Mark { name }) if !name.starts_with('u') => format!("mark {name}"),
+        Output::Ended { reason, .. } => format!("ended: {reason}"),
+        Output::Think { prompt, .. } => {
+            format!("think: {}", prompt.messages.last().map_or("", |message| &message.text))
+        }
+        Output::StopThinking(_) => "stop thinking".to_owned(),
+        _ => return None,
+    };
+    Some(format!("{:.1} {what}\n", at.0 as f64 / 1_000_000.0))
+}
+
+fn of_event(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Answered { lazily } => if *lazily { "answered lazily" } else { "answered" }.to_owned(),
+        Event::Greeting => "greeting".to_owned(),
+        Event::GreetingFailed { why } => format!("greeting failed: {why}"),
+        Event::SpeechStarted { over_agent: true, .. } => "caller speaks over the agent".to_owned(),
+        Event::SpeechStarted { .. } => "caller speaks".to_owned(),
+        Event::CallerSaid { text, .. } => format!("caller: {text}"),
+        Event::NothingSaid { .. } => "nothing said".to_owned(),
+        Event::Echo { .. } => "echo".to_owned(),
+        Event::NotInterrupted { why, text, .. } => format!("not interrupted: {why:?} {text}").trim_end().to_owned(),
+        Event::Interrupted { heard, unheard, .. } => format!("interrupted: {heard} / {unheard}"),
+        Event::Resumed { .. } => "resumed".to_owned(),
+        Event::AgentSaid { heard, unheard, evidence, .. } => {
+            let unheard = if unheard.is_empty() { String::new() } else { format!(" / {unheard}") };
+            let evidence = match evidence {
+                Evidence::Mark => "mark",
+                Evidence::Clock => "clock",
+            };
+            format!("agent: {heard}{unheard} ({evidence})")
+        }
+        Event::FirstAudioInsurance => "first audio insurance".to_owned(),
+        Event::IdlePrompted => "idle prompt".to_owned(),
+        Event::Detached => "detached".to_owned(),
+        Event::Reattached { .. } => "reattached".to_owned(),
+        Event::VendorFailed { role, why } => format!("{role:?} failed: {why}").to_lowercase(),
+        Event::TimedOut { timer } => format!("timed out: {timer:?}"),
+        Event::Underrun { .. } => "underrun".to_owned(),
+        Event::Ignored { what } => format!("ignored: {what}"),
+        Event::Dtmf { digit } => format!("key {digit}"),
+        Event::Closing { .. }
+        | Event::SpeechEnded { .. }
+        | Event::Partial { .. }
+        | Event::TurnEnded { .. }
+        | Event::Latency { .. } => return None,
+    })
+}
