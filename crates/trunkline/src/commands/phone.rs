@@ -1,0 +1,215 @@
+//! `trunkline phone`: be the caller on any server that speaks the carrier's protocol, and measure it.
+
+mod steps;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use audio::SampleRate;
+use clap::{Args, ValueEnum};
+use sim::phone::{CallPlan, EndedBy, Numbers, PhoneError, PhoneEvent, PhoneReport};
+
+use crate::failure::{EXIT_CODES, Failure};
+use crate::terminal::{bold, dim, json, message, say};
+use crate::{speech, vendors};
+
+/// Be the caller on any server that speaks the carrier's protocol.
+///
+/// The steps are done in the order in which they are given; each waits until the agent is quiet. After the last
+/// one the caller hangs up.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES, before_help = "Examples:
+  trunkline phone ws://127.0.0.1:8080/voicebot/ws --say \"What are your opening hours?\"
+  trunkline phone http://127.0.0.1:8080/api/v1/exotel/voice/connect --say hello --record call.wav
+  trunkline phone wss://bot:secret@gw.example.com/voicebot/ws --wav question.wav --dtmf 1 --json
+  trunkline phone ws://127.0.0.1:8080/voicebot/ws --say \"tell me everything\" --barge-in --say stop")]
+pub(crate) struct Phone {
+    /// The socket (ws://, wss://), or the webhook that names it (http://, https://).
+    url: String,
+    /// The carrier to be.
+    #[arg(long, value_enum, default_value_t = Carrier::Exotel)]
+    carrier: Carrier,
+    #[command(flatten)]
+    steps: steps::Steps,
+    /// Write both sides to a WAV file: left what the caller says, right what the caller hears.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// A header for the webhook and the upgrade. May be given often.
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// Send `Authorization: Bearer` with this token.
+    #[arg(long, env = "EXOTEL_WS_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// The stream's rate: 8000, 16000 or 24000.
+    #[arg(long, default_value_t = 8000)]
+    rate: u32,
+    /// Numbers in messages: strings, as in real traffic, or as the carrier's documents show them.
+    #[arg(long, value_enum, default_value_t = Types::Strings)]
+    types: Types,
+    /// The caller's voice.
+    #[arg(long, default_value = "flite:rms")]
+    voice: String,
+    /// Seconds to wait for the agent before going on.
+    #[arg(long, default_value_t = 8.0)]
+    patience: f64,
+    /// Report as JSON on stdout; events go to stderr.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Carrier {
+    Exotel,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Types {
+    Strings,
+    Docs,
+}
+
+impl Phone {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        super::small_runtime()?.block_on(self.call())
+    }
+
+    async fn call(self) -> Result<(), Failure> {
+        let Carrier::Exotel = self.carrier;
+        let plan = self.plan().await?;
+        let as_json = self.json;
+        let report = sim::phone::Phone::call(plan, |event| {
+            let line = line(&event);
+            if as_json { message(&line) } else { say(&line) }
+        })
+        .await
+        .map_err(failure)?;
+        if let Some(file) = &self.record {
+            speech::write_stereo(file, report.sample_rate, &report.recording.interleaved())?;
+        }
+        if as_json {
+            json(&report);
+        } else {
+            summary(&report);
+            if let Some(file) = &self.record {
+                say(&format!("recording: {} (left: caller, right: what the caller heard)", file.display()));
+            }
+        }
+        if report.end.by == EndedBy::Fault {
+            return Err(Failure::failed(format!("the call broke: {}", report.end.detail)));
+        }
+        Ok(())
+    }
+
+    async fn plan(&self) -> Result<CallPlan, Failure> {
+        let rate = SampleRate::try_from(self.rate).map_err(|error| Failure::usage(error.to_string()))?;
+        if !self.patience.is_finite() || !(0.0..=3600.0).contains(&self.patience) {
+            return Err(Failure::usage("--patience takes seconds, from 0 to 3600"));
+        }
+        let mut plan = CallPlan::new(self.url.clone());
+        plan.rate = rate;
+        plan.patience = Duration::from_secs_f64(self.patience);
+        plan.caller = sim::phone::Caller::numbered(seed());
+        if self.types == Types::Docs {
+            plan.numbers = Numbers::Docs;
+        }
+        for header in &self.headers {
+            let (name, value) = header
+                .split_once(':')
+                .ok_or_else(|| Failure::usage(format!("--header takes \"Name: value\", not \"{header}\"")))?;
+            plan.headers.push((name.trim().to_owned(), value.trim().to_owned()));
+        }
+        if let Some(token) = &self.token {
+            plan.headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
+        }
+        plan.steps = self.steps.spoken(|| vendors::voice(&self.voice), rate).await?;
+        Ok(plan)
+    }
+}
+
+/// Every call has ids of its own, or the server takes it for a carrier's reconnect.
+fn seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    now.as_micros() as u64 ^ (u64::from(std::process::id()) << 48)
+}
+
+fn failure(error: PhoneError) -> Failure {
+    let text = error.to_string();
+    match error {
+        PhoneError::Url { .. } | PhoneError::Rate(_) => Failure::usage(text),
+        PhoneError::Unreachable(..) => Failure::unavailable(text),
+        _ => Failure::failed(text),
+    }
+}
+
+/// An event for people.
+pub(crate) fn line(event: &PhoneEvent) -> String {
+    let (at, what) = match event {
+        PhoneEvent::Webhook { took_ms, socket } => {
+            (0, format!("webhook answered in {took_ms:.1} ms: {socket}"))
+        }
+        PhoneEvent::Connected { took_ms } => (0, format!("connected in {took_ms:.1} ms")),
+        PhoneEvent::CallerSpeaks { at_ms, label, barge_in } => {
+            let how = if *barge_in { "caller interrupts" } else { "caller" };
+            (*at_ms, format!("{}  {label}", bold(how)))
+        }
+        PhoneEvent::CallerDone { at_ms } => (*at_ms, dim("caller is done")),
+        PhoneEvent::Pressed { at_ms, digit } => (*at_ms, format!("{}  key {digit}", bold("caller"))),
+        PhoneEvent::AgentSpeaks { at_ms, latency_ms: Some(ms) } => {
+            (*at_ms, format!("{}  heard {ms} ms after the caller's last word", bold("agent")))
+        }
+        PhoneEvent::AgentSpeaks { at_ms, latency_ms: None } => (*at_ms, format!("{}  heard", bold("agent"))),
+        PhoneEvent::AgentDone { at_ms } => (*at_ms, dim("agent is quiet")),
+        PhoneEvent::Cleared { at_ms, dropped_ms } => (*at_ms, format!("clear: {dropped_ms} ms dropped")),
+        PhoneEvent::Mark { at_ms, name } => (*at_ms, dim(&format!("mark {name}"))),
+        PhoneEvent::NoAnswer { at_ms } => (*at_ms, "no answer; going on".to_owned()),
+        PhoneEvent::Finding { at_ms, what } => (*at_ms, format!("against the protocol: {what}")),
+        PhoneEvent::Ended { at_ms, by } => {
+            let who = match by {
+                EndedBy::Caller => "caller hangs up",
+                EndedBy::Server => "server ends the call",
+                EndedBy::Fault => "the connection broke",
+            };
+            (*at_ms, who.to_owned())
+        }
+    };
+    format!("{:>8.2} s  {what}", at as f64 / 1000.0)
+}
+
+fn summary(report: &PhoneReport) {
+    say("");
+    let greeting =
+        report.greeting_ms.map_or("nothing heard".to_owned(), |ms| format!("first sound after {ms} ms"));
+    say(&format!(
+        "call {} ({}): {:.1} s, {greeting}",
+        report.call_sid,
+        report.sample_rate,
+        report.duration_ms as f64 / 1000.0
+    ));
+    for turn in &report.turns {
+        let answer = turn.answer_ms.map_or("no answer".to_owned(), |ms| format!("answer after {ms} ms"));
+        let clear = match (turn.barge_in, turn.clear_ms) {
+            (true, Some(ms)) => format!(", cleared after {ms} ms"),
+            (true, None) => ", not cleared".to_owned(),
+            (false, _) => String::new(),
+        };
+        say(&format!("  \"{}\": {answer}{clear}", turn.label));
+    }
+    let got = &report.received;
+    let sizes: Vec<String> =
+        got.chunk_bytes.iter().map(|(bytes, count)| format!("{count} x {bytes} B")).collect();
+    say(&format!(
+        "received {} ms of audio in {} chunks ({}), {} ms audible; {} gaps, the longest {:.0} ms",
+        got.audio_ms,
+        got.chunks,
+        sizes.join(", "),
+        got.audible_ms,
+        got.gaps,
+        got.longest_gap_ms
+    ));
+    for (finding, count) in &got.findings {
+        say(&format!("against the protocol, {count} times: {finding}"));
+    }
+    if let Some(code) = report.end.close_code {
+        say(&format!("the server closed with {code} {}", report.end.detail));
+    }
+}

@@ -1,0 +1,102 @@
+//! What can only be seen when everything is known: references that lead nowhere, halves of pairs, values that
+//! contradict each other.
+
+use secrecy::ExposeSecret as _;
+
+use super::layers::no_such;
+use super::problem::Problem;
+use super::schema::{Agent, Config};
+
+/// The voices that are built in.
+pub(crate) const VOICES: [&str; 5] = ["flite:slt", "flite:rms", "flite:awb", "flite:kal", "flite:kal16"];
+/// The recognisers that are built in.
+pub(crate) const RECOGNISERS: [&str; 1] = ["builtin"];
+/// The models that are built in.
+pub(crate) const MODELS: [&str; 1] = ["scripted"];
+
+/// All that is wrong. `place` says where a key was set.
+pub(super) fn check(config: &Config, place: impl Fn(&str) -> String) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut add = |path: &str, what: String| found.push(Problem::new(place(path), format!("{path}: {what}")));
+    server(config, &mut add);
+    if !config.agents.contains_key(&config.default_agent) {
+        let names: Vec<&str> = config.agents.keys().map(String::as_str).collect();
+        add("default_agent", no_such("agent", &config.default_agent, &names));
+    }
+    if tracing_subscriber::EnvFilter::try_new(&config.log.level).is_err() {
+        add(
+            "log.level",
+            format!("\"{}\" is no level; use error, warn, info, debug or trace", config.log.level),
+        );
+    }
+    for (name, one) in &config.agents {
+        agent(&format!("agents.{name}"), one, &mut add);
+    }
+    found
+}
+
+fn server(config: &Config, add: &mut impl FnMut(&str, String)) {
+    let server = &config.server;
+    if !server.ws_path.starts_with('/') || server.ws_path.contains(['?', '#', '{', '}', ' ']) {
+        add(
+            "server.ws_path",
+            format!("\"{}\" is no path; it begins with / and has no query", server.ws_path),
+        );
+    }
+    if let Some(url) = &server.public_url
+        && !(url.starts_with("https://") || url.starts_with("http://"))
+    {
+        add("server.public_url", "it begins with https:// (or http:// for trials)".to_owned());
+    }
+    for (path, secret) in [("server.token", &server.token), ("server.basic.password", &server.basic.password)]
+    {
+        if secret.as_ref().is_some_and(|secret| secret.expose_secret().trim().is_empty()) {
+            add(path, "it is empty; leave it out to have none".to_owned());
+        }
+    }
+    match (&server.tls.cert, &server.tls.key) {
+        (Some(_), None) => add("server.tls.cert", "server.tls.key is missing".to_owned()),
+        (None, Some(_)) => add("server.tls.key", "server.tls.cert is missing".to_owned()),
+        _ => {}
+    }
+    for (path, file) in [("server.tls.cert", &server.tls.cert), ("server.tls.key", &server.tls.key)] {
+        if let Some(file) = file
+            && let Err(error) = std::fs::File::open(file)
+        {
+            add(path, format!("the file {} can't be read: {error}", file.display()));
+        }
+    }
+    for (path, count) in [
+        ("server.max_calls", server.max_calls),
+        ("server.limits.max_connections", server.limits.max_connections),
+        ("server.limits.connections_per_address", server.limits.connections_per_address),
+    ] {
+        if count == 0 {
+            add(path, "it is 0; nobody could connect".to_owned());
+        }
+    }
+    if server.worker_threads > 1024 {
+        add("server.worker_threads", format!("{} is more than 1024", server.worker_threads));
+    }
+}
+
+fn agent(under: &str, agent: &Agent, add: &mut impl FnMut(&str, String)) {
+    let at = |key: &str| format!("{under}.{key}");
+    for (key, what, name, known) in [
+        ("voice", "voice", &agent.voice, VOICES.as_slice()),
+        ("recogniser", "recogniser", &agent.recogniser, RECOGNISERS.as_slice()),
+        ("model", "model", &agent.model, MODELS.as_slice()),
+    ] {
+        if !known.contains(&name.as_str()) {
+            add(&at(key), no_such(what, name, known));
+        }
+    }
+    if let Some(file) = &agent.script
+        && let Err(error) = std::fs::File::open(file)
+    {
+        add(&at("script"), format!("the file {} can't be read: {error}", file.display()));
+    }
+    for problem in agent.call_settings().problems() {
+        add(under, problem);
+    }
+}

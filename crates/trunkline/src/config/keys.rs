@@ -1,0 +1,167 @@
+//! Every key of the configuration in words, in the order in which they are shown. The defaults come from the
+//! types; a test fails when a key is missing here or there.
+
+/// One key and what it is.
+pub(crate) struct Key {
+    /// Its path; `agents.*` stands for each agent's name and for `agent_defaults`.
+    pub(crate) path: &'static str,
+    /// What it is, in one line.
+    pub(crate) about: &'static str,
+}
+
+const fn key(path: &'static str, about: &'static str) -> Key {
+    Key { path, about }
+}
+
+/// The wildcard under which the keys of agents stand.
+pub(crate) const AGENT: &str = "agents.*.";
+
+/// All keys.
+pub(crate) const KEYS: &[Key] = &[
+    key("default_agent", "The agent that answers when the carrier's URL names none."),
+    key("server.listen", "Address and port to listen on. A public address needs authentication."),
+    key("server.public_url", "Where carriers reach this server, such as https://voice.example.com."),
+    key("server.ws_path", "The path of the carrier's socket."),
+    key(
+        "server.token",
+        "Secret. With it, opening a socket needs `Authorization: Bearer`, Basic, or a URL that the webhook signed.",
+    ),
+    key("server.token_file", "A file that holds the token."),
+    key("server.basic.user", "The user for HTTP Basic. Empty: any user with the right password."),
+    key(
+        "server.basic.password",
+        "Secret. The password for HTTP Basic; without it the token is the password too.",
+    ),
+    key("server.basic.password_file", "A file that holds the password."),
+    key(
+        "server.tls.cert",
+        "The certificate chain (PEM). With it the server speaks TLS; read again on SIGHUP.",
+    ),
+    key("server.tls.key", "The certificate's private key (PEM)."),
+    key("server.limits.max_connections", "Connections at once, of all kinds."),
+    key("server.limits.connections_per_address", "Connections at once from one address."),
+    key("server.limits.header_timeout_ms", "How long a client may take to send its request's headers."),
+    key("server.limits.ping_interval_ms", "How often a carrier's socket is pinged."),
+    key("server.limits.idle_timeout_ms", "After how long without a sign of life a socket counts as dead."),
+    key("server.max_calls", "Calls at once."),
+    key("server.drain_timeout_ms", "How long running calls may go on after SIGTERM."),
+    key("server.worker_threads", "Threads that carry calls. 0: one for each core."),
+    key("data.dir", "The folder for call records, logs and recordings."),
+    key("log.format", "`auto` (pretty on a terminal, JSON elsewhere), `json` or `pretty`."),
+    key("log.level", "`error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,gateway=debug`."),
+    key("recording.enabled", "Whether both sides of each call are recorded."),
+    key("keys.openai", "Secret."),
+    key("keys.deepgram", "Secret."),
+    key("keys.elevenlabs", "Secret."),
+    key("keys.elevenlabs_agent", "The id of the ElevenLabs agent."),
+    key("keys.google_credentials", "The file with Google's credentials."),
+    key("keys.twilio_account", "The Twilio account's SID."),
+    key("keys.twilio_token", "Secret."),
+    key("keys.exotel_account", "The Exotel account's SID."),
+    key("keys.exotel_key", "Secret."),
+    key("keys.exotel_token", "Secret."),
+    key("agents.*.kind", "`assistant`, `greeting`, `echo`, `beep` or `silent`."),
+    key("agents.*.greeting", "What is said first. Empty: nothing is."),
+    key(
+        "agents.*.greeting_fallback",
+        "What the caller hears when the greeting can't be spoken in time: `silence` or `tone`.",
+    ),
+    key("agents.*.prompt", "Instructions to the model."),
+    key("agents.*.apology", "Said when the model or the voice fails."),
+    key("agents.*.language", "What is spoken, as BCP 47."),
+    key("agents.*.voice", "`flite:slt`, `flite:rms`, `flite:awb`, `flite:kal`, `flite:kal16`."),
+    key("agents.*.recogniser", "`builtin`."),
+    key("agents.*.model", "`scripted`."),
+    key(
+        "agents.*.script",
+        "The dialogue of the scripted model (TOML). Without it, the built-in reception desk.",
+    ),
+    key(
+        "agents.*.phrases",
+        "What callers are expected to say besides what the script knows; in the environment, with commas.",
+    ),
+    key(
+        "agents.*.turn.start_threshold",
+        "The score, 0 to 1, at which a frame counts as the start of speech.",
+    ),
+    key("agents.*.turn.stay_threshold", "The score above which a frame goes on being speech."),
+    key("agents.*.turn.gate_db", "Frames quieter than the noise floor plus this are not speech."),
+    key("agents.*.turn.min_speech_ms", "How much speech makes the caller count as speaking."),
+    key("agents.*.turn.stop_ms", "How much silence ends a stretch of speech."),
+    key("agents.*.turn.end_silence_ms", "How much silence ends the caller's turn."),
+    key("agents.*.turn.unfinished_silence_ms", "The same where the words look unfinished."),
+    key(
+        "agents.*.turn.longest_ms",
+        "The longest stretch of speech before the recogniser is asked for its text.",
+    ),
+    key("agents.*.turn.unclear_ms", "How much speech without a known word makes the agent ask again."),
+    key("agents.*.barge_in.enabled", "Whether the caller can interrupt."),
+    key("agents.*.barge_in.min_speech_ms", "How much speech interrupts."),
+    key("agents.*.barge_in.min_words", "How many words interrupt sooner. 0: none do."),
+    key("agents.*.barge_in.protect_ms", "The first moments of a reply, which can't be interrupted."),
+    key(
+        "agents.*.barge_in.resume_ms",
+        "How long to wait before going on after an interruption without words.",
+    ),
+    key("agents.*.barge_in.back_channel", "Words that mean \"I am listening\" and do not interrupt."),
+    key(
+        "agents.*.barge_in.echo_margin_db",
+        "How far below what is playing a sound must be to count as our own echo.",
+    ),
+    key("agents.*.barge_in.echo_window_ms", "For how long an echo may come back."),
+    key("agents.*.idle.prompt_after_ms", "After how long a silent caller is asked. 0: never."),
+    key("agents.*.idle.prompt", "What they are asked."),
+    key("agents.*.idle.hang_up_after_ms", "After how long the call is ended. 0: never."),
+    key("agents.*.idle.goodbye", "What is said before that."),
+    key("agents.*.limits.max_call_ms", "The longest call. Exotel ends a stream at 60 minutes."),
+    key("agents.*.limits.start_ms", "From the socket's opening to the stream's start."),
+    key("agents.*.limits.lazy_start_ms", "How long to wait for `start` when audio came before it."),
+    key("agents.*.limits.greeting_synthesis_ms", "How long the greeting's first audio may take."),
+    key("agents.*.limits.greeting_ready_ms", "How long the whole greeting may take."),
+    key("agents.*.limits.first_audio_ms", "After how long without audio a moment of silence is sent."),
+    key("agents.*.limits.transcript_ms", "How long the recogniser may take after speech."),
+    key("agents.*.limits.model_ms", "How long the model may take for its first word and between words."),
+    key("agents.*.limits.voice_ms", "How long the voice may take for its first audio and between pieces."),
+    key("agents.*.limits.mark_ms", "How late a mark may be before the clock is believed."),
+    key("agents.*.limits.reattach_ms", "How long to wait for the carrier's new socket after a broken one."),
+    key("agents.*.limits.history_messages", "How many messages the model is shown."),
+    key("agents.*.playout.chunk_bytes", "Bytes of audio in one message: a multiple of 320, at most 99840."),
+    key(
+        "agents.*.playout.lead_ms",
+        "How much audio may lie with the carrier ahead of what the caller hears.",
+    ),
+];
+
+/// An environment name that older set-ups use, and the key that it sets.
+pub(crate) struct Alias {
+    pub(crate) name: &'static str,
+    pub(crate) path: &'static str,
+}
+
+const fn alias(name: &'static str, path: &'static str) -> Alias {
+    Alias { name, path }
+}
+
+/// The older names. Later ones win over earlier ones; `TRUNKLINE__...` wins over all.
+pub(crate) const ALIASES: &[Alias] = &[
+    alias("RENDER_EXTERNAL_URL", "server.public_url"),
+    alias("WEBHOOK_BASE_URL", "server.public_url"),
+    alias("WS_PATH", "server.ws_path"),
+    alias("EXOTEL_WS_TOKEN", "server.token"),
+    alias("TTS_PROVIDER", "agent_defaults.voice"),
+    alias("GREETING_TEXT", "agent_defaults.greeting"),
+    alias("OPENAI_API_KEY", "keys.openai"),
+    alias("DEEPGRAM_API_KEY", "keys.deepgram"),
+    alias("ELEVENLABS_API_KEY", "keys.elevenlabs"),
+    alias("ELEVENLABS_AGENT_ID", "keys.elevenlabs_agent"),
+    alias("GOOGLE_APPLICATION_CREDENTIALS", "keys.google_credentials"),
+    alias("TWILIO_ACCOUNT_SID", "keys.twilio_account"),
+    alias("TWILIO_AUTH_TOKEN", "keys.twilio_token"),
+    alias("EXOTEL_ACCOUNT_SID", "keys.exotel_account"),
+    alias("EXOTEL_API_KEY", "keys.exotel_key"),
+    alias("EXOTEL_API_TOKEN", "keys.exotel_token"),
+];
+
+/// The port that a platform will connect to: sets the port of `server.listen`, and all interfaces where
+/// authentication is configured.
+pub(crate) const PORT: &str = "PORT";

@@ -1,0 +1,270 @@
+//! The configuration as types, with the defaults. `keys.rs` says in words what each key is; a test holds the
+//! two together.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) default_agent: String,
+    pub(crate) server: Server,
+    pub(crate) data: Data,
+    pub(crate) log: Log,
+    pub(crate) recording: Recording,
+    pub(crate) keys: Keys,
+    pub(crate) agent_defaults: Agent,
+    pub(crate) agents: BTreeMap<String, Agent>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            default_agent: "assistant".to_owned(),
+            server: Server::default(),
+            data: Data::default(),
+            log: Log::default(),
+            recording: Recording::default(),
+            keys: Keys::default(),
+            agent_defaults: Agent::default(),
+            agents: BTreeMap::new(),
+        }
+    }
+}
+
+/// The listener and what guards it.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Server {
+    pub(crate) listen: SocketAddr,
+    pub(crate) public_url: Option<String>,
+    pub(crate) ws_path: String,
+    #[serde(serialize_with = "redacted")]
+    pub(crate) token: Option<SecretString>,
+    pub(crate) token_file: Option<PathBuf>,
+    pub(crate) basic: Basic,
+    pub(crate) tls: Tls,
+    pub(crate) limits: Limits,
+    pub(crate) max_calls: usize,
+    pub(crate) drain_timeout_ms: u64,
+    pub(crate) worker_threads: usize,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
+            ws_path: "/voicebot/ws".to_owned(),
+            token: None,
+            token_file: None,
+            basic: Basic::default(),
+            tls: Tls::default(),
+            limits: Limits::default(),
+            max_calls: 500,
+            drain_timeout_ms: 300_000,
+            worker_threads: 0,
+        }
+    }
+}
+
+impl Server {
+    /// Whether a stranger needs something to open a call's socket.
+    pub(crate) fn has_authentication(&self) -> bool {
+        self.token.is_some() || self.basic.password.is_some()
+    }
+}
+
+/// HTTP Basic, which Exotel sends for `user:password@` in the URL.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Basic {
+    pub(crate) user: String,
+    #[serde(serialize_with = "redacted")]
+    pub(crate) password: Option<SecretString>,
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// TLS in this process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Tls {
+    pub(crate) cert: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+}
+
+/// What strangers may take.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    pub(crate) max_connections: usize,
+    pub(crate) connections_per_address: usize,
+    pub(crate) header_timeout_ms: u64,
+    pub(crate) ping_interval_ms: u64,
+    pub(crate) idle_timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 4_096,
+            connections_per_address: 256,
+            header_timeout_ms: 5_000,
+            ping_interval_ms: 20_000,
+            idle_timeout_ms: 25_000,
+        }
+    }
+}
+
+/// Where records, logs and recordings lie.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Data {
+    pub(crate) dir: PathBuf,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("data") }
+    }
+}
+
+/// What the program says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
+    pub(crate) level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, level: "info".to_owned() }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    /// Pretty on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// Whether calls are recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Recording {
+    pub(crate) enabled: bool,
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+/// Vendors' keys. None is ever shown or logged.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Keys {
+    #[serde(serialize_with = "redacted")]
+    pub(crate) openai: Option<SecretString>,
+    #[serde(serialize_with = "redacted")]
+    pub(crate) deepgram: Option<SecretString>,
+    #[serde(serialize_with = "redacted")]
+    pub(crate) elevenlabs: Option<SecretString>,
+    pub(crate) elevenlabs_agent: Option<String>,
+    pub(crate) google_credentials: Option<PathBuf>,
+    pub(crate) twilio_account: Option<String>,
+    #[serde(serialize_with = "redacted")]
+    pub(crate) twilio_token: Option<SecretString>,
+    pub(crate) exotel_account: Option<String>,
+    #[serde(serialize_with = "redacted")]
+    pub(crate) exotel_key: Option<SecretString>,
+    #[serde(serialize_with = "redacted")]
+    pub(crate) exotel_token: Option<SecretString>,
+}
+
+/// One agent. In the file it is one flat table, so it is one here.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Agent {
+    pub(crate) kind: call::AgentKind,
+    pub(crate) greeting: String,
+    pub(crate) greeting_fallback: call::GreetingFallback,
+    pub(crate) prompt: String,
+    pub(crate) apology: String,
+    pub(crate) language: String,
+    pub(crate) voice: String,
+    pub(crate) recogniser: String,
+    pub(crate) model: String,
+    pub(crate) script: Option<PathBuf>,
+    pub(crate) phrases: Vec<String>,
+    pub(crate) turn: call::Turn,
+    pub(crate) barge_in: call::BargeIn,
+    pub(crate) idle: call::Idle,
+    pub(crate) limits: call::Limits,
+    pub(crate) playout: call::Playout,
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self {
+            kind: call::AgentKind::Assistant,
+            greeting: String::new(),
+            greeting_fallback: call::GreetingFallback::Silence,
+            prompt: String::new(),
+            apology: "Sorry, something went wrong on our side. Please say that again.".to_owned(),
+            language: "en-IN".to_owned(),
+            voice: "flite:slt".to_owned(),
+            recogniser: "builtin".to_owned(),
+            model: "scripted".to_owned(),
+            script: None,
+            phrases: Vec::new(),
+            turn: call::Turn::default(),
+            barge_in: call::BargeIn::default(),
+            idle: call::Idle::default(),
+            limits: call::Limits::default(),
+            playout: call::Playout::default(),
+        }
+    }
+}
+
+impl Agent {
+    /// What the core of a call needs to know of it.
+    pub(crate) fn call_settings(&self) -> call::Settings {
+        call::Settings {
+            agent: self.kind,
+            greeting: self.greeting.clone(),
+            greeting_fallback: self.greeting_fallback,
+            prompt: self.prompt.clone(),
+            apology: self.apology.clone(),
+            turn: self.turn.clone(),
+            barge_in: self.barge_in.clone(),
+            idle: self.idle.clone(),
+            limits: self.limits.clone(),
+            playout: self.playout.clone(),
+        }
+    }
+}
+
+/// How a secret is written: that there is one, and nothing of it.
+pub(crate) const REDACTED: &str = "[redacted]";
+
+fn redacted<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    match secret {
+        Some(secret) if !secret.expose_secret().is_empty() => serializer.serialize_some(REDACTED),
+        _ => serializer.serialize_none(),
+    }
+}
