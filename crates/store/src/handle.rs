@@ -119,7 +119,10 @@ impl Store {
         })?;
         let repaired = repair::repair(&layout).map_err(io)?;
         if repaired > 0 {
-            tracing::warn!(repaired, "calls were cut off when the server last died; their records are closed");
+            tracing::warn!(
+                repaired,
+                "calls were cut off when the server last died; their records are closed"
+            );
         }
         let shared = Arc::new(Shared {
             queued_bytes: AtomicUsize::new(0),
@@ -135,10 +138,7 @@ impl Store {
         let queue_bytes = options.queue_bytes;
         let mut writer = Writer::new(layout.clone(), options, shared.clone(), fault);
         writer.check();
-        std::thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || writer.run(&queue))
-            .map_err(io)?;
+        std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run(&queue)).map_err(io)?;
         Ok(Self { layout, jobs, shared, queue_bytes, _lock: Arc::new(lock) })
     }
 

@@ -79,7 +79,9 @@ mod tests {
         let good = CallId::new("2026-11-21T12:00:00Z".parse().unwrap(), *b"abcdefghij").to_string();
         let lower = format!("call_{}", good[5..].to_lowercase());
         let traversal = format!("call_../../../../{}", &good[17..]);
-        for bad in ["", "call_", "../etc/passwd", &good[5..], &lower, &traversal, &format!("{good}x"), "call_é"] {
+        for bad in
+            ["", "call_", "../etc/passwd", &good[5..], &lower, &traversal, &format!("{good}x"), "call_é"]
+        {
             assert_eq!(bad.parse::<CallId>(), Err(NotACallId), "{bad}");
         }
     }

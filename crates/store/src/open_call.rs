@@ -77,7 +77,12 @@ impl OpenCall {
     }
 
     /// Appends to the recording. After a failure the recording ends there: what came later would be out of time.
-    pub(crate) fn audio(&mut self, rate: SampleRate, samples: &[i16], fault: &mut dyn Fault) -> io::Result<()> {
+    pub(crate) fn audio(
+        &mut self,
+        rate: SampleRate,
+        samples: &[i16],
+        fault: &mut dyn Fault,
+    ) -> io::Result<()> {
         let result = match &mut self.recording {
             Lazy::GivenUp => return Ok(()),
             Lazy::Open(recording) => recording.append(samples, fault),

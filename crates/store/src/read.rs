@@ -33,7 +33,11 @@ fn read_record(folder: &Path, id: CallId) -> Result<Option<CallRecord>, ReadErro
 }
 
 /// The newest `limit` records that are older than `before`. A damaged one is left out with a line in the log.
-pub(crate) fn list(layout: &Layout, limit: usize, before: Option<CallId>) -> Result<Vec<CallRecord>, ReadError> {
+pub(crate) fn list(
+    layout: &Layout,
+    limit: usize,
+    before: Option<CallId>,
+) -> Result<Vec<CallRecord>, ReadError> {
     let mut found = Vec::new();
     let newest_day = before.map(CallId::day);
     let mut days = names(&layout.calls())?;

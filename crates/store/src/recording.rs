@@ -2,17 +2,17 @@
 //! end, or at the next start when a crash came between.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use audio::SampleRate;
+use audio::wav::{self, HEADER_BYTES};
 
 use crate::fault::Fault;
 use crate::layout;
 
 /// Caller left, agent right.
 const CHANNELS: u16 = 2;
-const HEADER: usize = 44;
 
 /// A recording under way.
 #[derive(Debug)]
@@ -26,9 +26,9 @@ pub(crate) struct Recording {
 
 impl Recording {
     pub(crate) fn create(path: PathBuf, rate: SampleRate, fault: &mut dyn Fault) -> io::Result<Self> {
-        fault.before_write(&path, HEADER)?;
+        fault.before_write(&path, HEADER_BYTES)?;
         let mut file = layout::append(&path)?;
-        file.write_all(&header(rate, 0))?;
+        file.write_all(&wav::header(rate, CHANNELS, 0))?;
         Ok(Self { file, path, rate, bytes: 0, scratch: Vec::new() })
     }
 
@@ -45,47 +45,21 @@ impl Recording {
     /// Makes the header true. Overwrites bytes that are there, so a full disk does not hinder it.
     pub(crate) fn finish(self) -> io::Result<()> {
         let mut file = layout::write(&self.path)?;
-        file.write_all(&header(self.rate, self.bytes))
+        file.write_all(&wav::header(self.rate, CHANNELS, self.bytes))
     }
 }
 
-/// Makes the header of a recording that a crash cut off true; leaves out half a sample at the end.
+/// Makes the header of a recording that a crash cut off true. What is none of ours is left alone.
 pub(crate) fn repair(path: &Path) -> io::Result<()> {
     let mut file = File::options().read(true).write(true).open(path)?;
     let length = file.metadata()?.len();
-    let mut head = [0; HEADER];
-    if io::Read::read_exact(&mut file, &mut head).is_err() {
+    let mut head = [0; HEADER_BYTES];
+    if file.read_exact(&mut head).is_err() {
         return Ok(());
     }
-    let rate = u32::from_le_bytes([head[24], head[25], head[26], head[27]]);
-    let Ok(rate) = SampleRate::try_from(rate) else { return Ok(()) };
-    let frame = u64::from(CHANNELS) * 2;
-    let bytes = (length - HEADER as u64) / frame * frame;
-    file.set_len(HEADER as u64 + bytes)?;
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(&header(rate, bytes))
-}
-
-fn header(rate: SampleRate, bytes: u64) -> [u8; HEADER] {
-    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX - 36);
-    let frame = CHANNELS * 2;
-    let mut head = [0; HEADER];
-    let mut at = 0;
-    let mut put = |part: &[u8]| {
-        head[at..at + part.len()].copy_from_slice(part);
-        at += part.len();
-    };
-    put(b"RIFF");
-    put(&(bytes + 36).to_le_bytes());
-    put(b"WAVEfmt ");
-    put(&16u32.to_le_bytes());
-    put(&1u16.to_le_bytes());
-    put(&CHANNELS.to_le_bytes());
-    put(&rate.hz().to_le_bytes());
-    put(&(rate.hz() * u32::from(frame)).to_le_bytes());
-    put(&frame.to_le_bytes());
-    put(&16u16.to_le_bytes());
-    put(b"data");
-    put(&bytes.to_le_bytes());
-    head
+    if let Some(repaired) = wav::repaired_header(&head, length) {
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&repaired)?;
+    }
+    Ok(())
 }

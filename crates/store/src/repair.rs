@@ -22,7 +22,9 @@ pub(crate) fn repair(layout: &Layout) -> io::Result<usize> {
         match repair_call(layout, id) {
             Ok(closed) => repaired += usize::from(closed),
             // One damaged call must not keep the server from starting.
-            Err(error) => tracing::error!(call_id = %id, %error, "a call that a crash cut off can't be repaired"),
+            Err(error) => {
+                tracing::error!(call_id = %id, %error, "a call that a crash cut off can't be repaired");
+            }
         }
         std::fs::remove_file(layout.marker(id))?;
     }

@@ -1,0 +1,101 @@
+//! The metrics recorder: Prometheus text with explicit buckets. The exporter gathers histograms until they are
+//! rendered or kept up, so upkeep runs on a timer: without it memory would grow on a server that nobody scrapes.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, header};
+use metrics::{Unit, describe_counter, describe_gauge, gauge};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use store::Store;
+
+use crate::Control;
+use crate::auth::allowed;
+use crate::problem::{problem, unauthorized};
+
+/// Histogram bounds in seconds: 5 ms to 10 s for what callers wait for, and finer steps below for what is our own.
+const SECONDS: [f64; 16] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.75, 1.0, 2.0, 3.0, 5.0, 10.0];
+
+/// The recorder can't be installed.
+#[derive(Debug, thiserror::Error)]
+#[error("the metrics recorder can't be installed: {0}")]
+pub struct RecorderError(#[from] BuildError);
+
+/// The installed recorder. Cloning gives another handle of the same.
+#[derive(Clone)]
+pub struct Recorder(PrometheusHandle);
+
+impl Recorder {
+    /// Installs it for the whole process. To be done before anything is measured.
+    pub fn install() -> Result<Self, RecorderError> {
+        let handle = builder()?.install_recorder()?;
+        describe();
+        Ok(Self(handle))
+    }
+
+    /// Keeps memory bounded. To be called every few seconds at least.
+    pub fn run_upkeep(&self) {
+        self.0.run_upkeep();
+    }
+}
+
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+}
+
+/// Sets the gauges that are looked up, not counted. To be called every second or so.
+pub fn measure_store(store: &Store) {
+    let health = store.health();
+    gauge!("trunkline_disk_free_bytes").set(health.disk_free_bytes as f64);
+    gauge!("trunkline_store_queued_bytes").set(health.queued_bytes as f64);
+    metrics::counter!("trunkline_store_lost_total").absolute(health.lost);
+}
+
+fn describe() {
+    describe_gauge!("trunkline_disk_free_bytes", Unit::Bytes, "Free space where calls are kept.");
+    describe_gauge!("trunkline_store_queued_bytes", Unit::Bytes, "What waits to be written.");
+    describe_counter!(
+        "trunkline_store_lost_total",
+        Unit::Count,
+        "Pieces of logs and recordings that were left out because the disk was too slow."
+    );
+}
+
+/// The metrics as Prometheus text.
+pub(crate) async fn metrics(State(control): State<Arc<Control>>, headers: HeaderMap) -> Response {
+    if !allowed(control.token.as_ref(), &headers) {
+        return unauthorized();
+    }
+    match &control.recorder {
+        Some(recorder) => {
+            measure_store(&control.store);
+            let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+            (kind, recorder.0.render()).into_response()
+        }
+        None => problem(StatusCode::NOT_FOUND, "Metrics are switched off."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn seconds_are_given_in_buckets() {
+        let recorder = builder().unwrap().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            metrics::histogram!("trunkline_turn_latency_seconds", "stage" => "e2e")
+                .record(Duration::from_millis(6));
+        });
+        let text = recorder.handle().render();
+        assert!(
+            text.contains(r#"trunkline_turn_latency_seconds_bucket{stage="e2e",le="0.005"} 0"#),
+            "{text}"
+        );
+        assert!(text.contains(r#"trunkline_turn_latency_seconds_bucket{stage="e2e",le="0.01"} 1"#), "{text}");
+    }
+}
