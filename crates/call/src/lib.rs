@@ -131,7 +131,7 @@ impl Call {
             _ => at(Some(Tick::default() + ms(limits.max_call_ms)), Timer::MaxDuration),
         }
         if let Some(talk) = &self.talk {
-            at(talk.playout.due(), Timer::Pace);
+            at(talk.playout.due().filter(|_| self.detached.is_none()), Timer::Pace);
             at(self.first_audio_due, Timer::FirstAudio);
             self.floor_deadlines(talk, &mut at);
             self.reply_deadlines(talk, &mut at);

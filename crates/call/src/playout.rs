@@ -193,14 +193,13 @@ impl Playout {
 
     /// Puts `pcm`, at the stream's rate, in the place of what the voice did not give: the words that have no
     /// audio count as unheard, and no utterance is waited for any more.
-    pub(crate) fn stand_in(&mut self, pcm: &[i16], mark: &str) {
+    pub(crate) fn stand_in(&mut self, utterance: UtteranceId, pcm: &[i16], mark: &str) {
         for piece in &mut self.pieces {
             piece.done = true;
             if piece.mark == mark {
                 piece.mark = format!("u{}", piece.utterance.0);
             }
         }
-        let utterance = self.pieces.back().map_or(UtteranceId(u32::MAX), |piece| piece.utterance);
         self.expect(utterance, String::new(), mark.to_owned());
         if let Some(piece) = self.pieces.back_mut() {
             piece.samples.extend(pcm);

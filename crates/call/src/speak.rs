@@ -139,6 +139,7 @@ impl Call {
         let rate = self.rate;
         let Some(talk) = &mut self.talk else { return };
         let Some(reply) = self.phase.reply() else { return };
+        let filler_id = talk.new_utterance();
         out.push(Output::Event(Event::VendorFailed { role: VendorRole::Voice, why: why.to_owned() }));
         out.push(Output::StopVoice(utterance));
         if reply.purpose == Purpose::Greeting {
@@ -153,7 +154,7 @@ impl Call {
                 GreetingFallback::Silence => Pcm::silence(rate.hz() as usize),
                 GreetingFallback::Tone => tone(rate, FAILURE_TONE_HZ, FAILURE_TONE_MS, TONE_DB),
             };
-            talk.playout.stand_in(&filler, GREETING_DONE);
+            talk.playout.stand_in(filler_id, &filler, GREETING_DONE);
             out.push(Output::Event(Event::GreetingFailed { why: why.to_owned() }));
         } else if !talk.playout.has_any_audio()
             && !reply.writing
@@ -162,7 +163,7 @@ impl Call {
         {
             // Not a word of the reply could be spoken: the caller hears at least that something happened.
             let filler = tone(rate, FAILURE_TONE_HZ, FAILURE_TONE_MS, TONE_DB);
-            talk.playout.stand_in(&filler, "failed");
+            talk.playout.stand_in(filler_id, &filler, "failed");
         }
         self.start_speaking();
         self.utterance_over(at, utterance, out);

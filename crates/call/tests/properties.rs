@@ -1,0 +1,146 @@
+//! Whatever happens in whatever order: no panic, at most one greeting, exactly one end and nothing after it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use audio::{Pcm, SampleRate, tone};
+use call::{
+    Action, AgentKind, Call, CarrierEvent, Event, Heard, Input, Output, Settings, SpeechId, StreamStart,
+    Thought, Tick, TurnId, UtteranceId, Voiced,
+};
+use proptest::prelude::*;
+use records::EndReason;
+
+fn start() -> CarrierEvent {
+    CarrierEvent::Start(Box::new(StreamStart {
+        stream: "s".to_owned(),
+        call: None,
+        account: None,
+        from: None,
+        to: None,
+        custom: BTreeMap::new(),
+        rate: SampleRate::HZ_8000,
+    }))
+}
+
+fn any_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        Just("yes".to_owned()),
+        Just("tell me. More and".to_owned()),
+        any::<String>()
+    ]
+}
+
+fn any_pcm() -> impl Strategy<Value = Pcm> {
+    prop_oneof![
+        (0usize..2_000).prop_map(Pcm::silence),
+        // A buzz that voice activity takes for speech more often than not.
+        (1u32..300).prop_map(|ms| tone(SampleRate::HZ_8000, 150.0, ms, -20.0)
+            .iter()
+            .map(|s| s.wrapping_mul(3))
+            .collect()),
+        proptest::collection::vec(any::<i16>(), 0..800).prop_map(Pcm::from),
+    ]
+}
+
+fn any_carrier_event() -> impl Strategy<Value = CarrierEvent> {
+    prop_oneof![
+        Just(CarrierEvent::Connected),
+        Just(start()),
+        any_pcm().prop_map(CarrierEvent::Audio),
+        any_pcm().prop_map(CarrierEvent::Audio),
+        any_pcm().prop_map(CarrierEvent::Audio),
+        prop_oneof![Just('5'), Just('#'), any::<char>()].prop_map(|digit| CarrierEvent::Dtmf { digit }),
+        prop_oneof![
+            Just("greeting_done".to_owned()),
+            (0u32..9).prop_map(|n| format!("u{n}")),
+            any::<String>()
+        ]
+        .prop_map(|name| CarrierEvent::Mark { name }),
+        Just(CarrierEvent::Clear),
+    ]
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    let heard = prop_oneof![
+        any_text().prop_map(Heard::Partial),
+        any_text().prop_map(Heard::Final),
+        any_text().prop_map(Heard::Failed)
+    ];
+    let thought = prop_oneof![
+        any_text().prop_map(Thought::Delta),
+        Just(Thought::Action(Action::EndCall)),
+        Just(Thought::Done),
+        any_text().prop_map(Thought::Failed)
+    ];
+    let voiced = prop_oneof![
+        any_pcm().prop_map(|pcm| Voiced::Audio { rate: SampleRate::HZ_16000, pcm }),
+        any_pcm().prop_map(|pcm| Voiced::Audio { rate: SampleRate::HZ_8000, pcm }),
+        Just(Voiced::Done),
+        any_text().prop_map(Voiced::Failed)
+    ];
+    prop_oneof![
+        8 => any_carrier_event().prop_map(Input::Carrier),
+        2 => (0u32..6, heard).prop_map(|(speech, what)| Input::Heard { speech: SpeechId(speech), what }),
+        3 => (0u32..6, thought).prop_map(|(turn, what)| Input::Thought { turn: TurnId(turn), what }),
+        3 => (0u32..12, voiced).prop_map(|(id, what)| Input::Voiced { utterance: UtteranceId(id), what }),
+        1 => Just(Input::Reattached),
+        1 => Just(Input::Detached { clean: false }),
+        2 => Just(Input::Time),
+    ]
+}
+
+fn any_agent() -> impl Strategy<Value = AgentKind> {
+    prop_oneof![
+        4 => Just(AgentKind::Assistant),
+        1 => Just(AgentKind::Greeting),
+        1 => Just(AgentKind::Beep),
+        1 => Just(AgentKind::Echo),
+        1 => Just(AgentKind::Silent),
+    ]
+}
+
+fn any_end() -> impl Strategy<Value = Input> {
+    prop_oneof![
+        Just(Input::End(EndReason::Drained)),
+        Just(Input::Detached { clean: true }),
+        Just(Input::Carrier(CarrierEvent::Stop {
+            reason: EndReason::CallerHungUp,
+            word: "callended".to_owned()
+        })),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_gives_at_most_one_greeting_and_exactly_one_end(
+        agent in any_agent(),
+        steps in proptest::collection::vec((0u64..1_500_000, any_input()), 0..120),
+        end in any_end(),
+    ) {
+        let settings = Settings { agent, greeting: "Hello. How are you?".to_owned(), ..Settings::default() };
+        let mut call = Call::new(Arc::new(settings), SampleRate::HZ_8000);
+        let mut at = Tick(0);
+        let mut out = Vec::new();
+        let (mut greetings, mut ends) = (0, 0);
+        let after_the_end = [(1_000, end), (1_000, Input::Time), (0, Input::Carrier(start()))];
+        for (wait, input) in steps.into_iter().chain(after_the_end) {
+            at = Tick(at.0 + wait);
+            out.clear();
+            let over = call.is_over();
+            let next = call.handle(at, input, &mut out);
+            prop_assert!(!over || out.is_empty(), "after the end came {out:?}");
+            prop_assert_eq!(call.is_over(), next.deadline.is_none());
+            if let Some((due, timer)) = next.deadline {
+                prop_assert!(due > at, "{timer:?} is due at {due}, now is {at}");
+            }
+            greetings += out.iter().filter(|output| matches!(output, Output::Event(Event::Greeting))).count();
+            ends += out.iter().filter(|output| matches!(output, Output::Ended { .. })).count();
+        }
+        prop_assert!(greetings <= 1);
+        prop_assert_eq!(ends, 1);
+    }
+}
