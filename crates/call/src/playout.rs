@@ -4,87 +4,26 @@
 //! The far end is modelled as a queue that plays in real time: `head` is when all that was sent will have been
 //! heard. A mark that comes back is better evidence than this clock, and replaces it.
 
+mod piece;
+
 use std::collections::VecDeque;
 
 use audio::{Pcm, Resampler, SampleRate, level_db};
 
 use crate::settings::ms;
-use crate::{Evidence, Micros, Output, Playout as Settings, Tick, ToCarrier, UtteranceId, words};
+use crate::{Micros, Output, Playout as Settings, Tick, ToCarrier, UtteranceId, words};
+
+use piece::{Flight, Piece, Ready, append};
+pub(crate) use piece::{Gap, Ledger};
 
 /// When this little is left with the carrier, a last piece of audio shorter than a chunk is padded and sent
 /// rather than kept for more to join it.
 const GUARD: Micros = Micros::from_ms(60);
 /// Steps in which the level of what is played is kept, for the echo reference.
 const LEVEL_STEP: Micros = Micros::from_ms(100);
-/// How many letters a second a voice speaks, for utterances whose length is not known yet. On the high side, so
+/// How many letters a second a voice speaks, for utterances whose length is not known yet. On the slow side, so
 /// that no word is credited too early.
 const LETTERS_PER_SECOND: usize = 12;
-
-/// One utterance of the reply.
-struct Piece {
-    utterance: UtteranceId,
-    text: String,
-    mark: String,
-    resampler: Option<(SampleRate, Resampler)>,
-    /// Samples from `base` on; what was heard for certain is let go.
-    samples: VecDeque<i16>,
-    base: usize,
-    /// Everything before this was sent.
-    sent: usize,
-    /// Everything before this was heard by the clock.
-    heard: usize,
-    done: bool,
-    mark_sent: bool,
-    marked: bool,
-}
-
-impl Piece {
-    fn made(&self) -> usize {
-        self.base + self.samples.len()
-    }
-
-    fn unsent(&self) -> usize {
-        self.made() - self.sent
-    }
-
-    fn is_all_sent(&self) -> bool {
-        self.done && self.unsent() == 0
-    }
-}
-
-/// How many samples could be sent: up to the end of the last complete utterance, and all.
-struct Ready {
-    whole: usize,
-    all: usize,
-}
-
-/// A run of samples on its way to the caller's ear.
-struct Flight {
-    plays_at: Tick,
-    utterance: UtteranceId,
-    from: usize,
-    to: usize,
-}
-
-/// What the caller heard of a reply.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Ledger {
-    pub(crate) heard: String,
-    pub(crate) unheard: String,
-    pub(crate) by_mark: bool,
-}
-
-impl Ledger {
-    pub(crate) fn evidence(&self) -> Evidence {
-        if self.by_mark { Evidence::Mark } else { Evidence::Clock }
-    }
-}
-
-/// A gap that the caller heard inside an utterance.
-pub(crate) struct Gap {
-    pub(crate) utterance: UtteranceId,
-    pub(crate) length: Micros,
-}
 
 pub(crate) struct Playout {
     rate: SampleRate,
@@ -129,19 +68,7 @@ impl Playout {
 
     /// An utterance is on its way.
     pub(crate) fn expect(&mut self, utterance: UtteranceId, text: String, mark: String) {
-        self.pieces.push_back(Piece {
-            utterance,
-            text,
-            mark,
-            resampler: None,
-            samples: VecDeque::new(),
-            base: 0,
-            sent: 0,
-            heard: 0,
-            done: false,
-            mark_sent: false,
-            marked: false,
-        });
+        self.pieces.push_back(Piece::new(utterance, text, mark));
     }
 
     /// Audio of an utterance. Returns whether it is one that is waited for.
@@ -459,14 +386,5 @@ impl Playout {
         for (index, part) in pcm.chunks(step).enumerate() {
             self.levels.push_back((start + Micros(index as u64 * LEVEL_STEP.0), level_db(part)));
         }
-    }
-}
-
-fn append(text: &mut String, more: &str) {
-    if !more.is_empty() {
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(more);
     }
 }

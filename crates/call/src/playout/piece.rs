@@ -1,0 +1,99 @@
+//! What a reply's audio is made of: one piece for each utterance, its way to the caller's ear, and what was
+//! heard of it.
+
+use std::collections::VecDeque;
+
+use audio::{Resampler, SampleRate};
+
+use crate::{Evidence, Micros, Tick, UtteranceId};
+
+/// One utterance of the reply.
+pub(super) struct Piece {
+    pub(super) utterance: UtteranceId,
+    pub(super) text: String,
+    pub(super) mark: String,
+    pub(super) resampler: Option<(SampleRate, Resampler)>,
+    /// Samples from `base` on; what was heard for certain is let go.
+    pub(super) samples: VecDeque<i16>,
+    pub(super) base: usize,
+    /// Everything before this was sent.
+    pub(super) sent: usize,
+    /// Everything before this was heard by the clock.
+    pub(super) heard: usize,
+    pub(super) done: bool,
+    pub(super) mark_sent: bool,
+    pub(super) marked: bool,
+}
+
+impl Piece {
+    pub(super) fn new(utterance: UtteranceId, text: String, mark: String) -> Self {
+        Self {
+            utterance,
+            text,
+            mark,
+            resampler: None,
+            samples: VecDeque::new(),
+            base: 0,
+            sent: 0,
+            heard: 0,
+            done: false,
+            mark_sent: false,
+            marked: false,
+        }
+    }
+
+    pub(super) fn made(&self) -> usize {
+        self.base + self.samples.len()
+    }
+
+    pub(super) fn unsent(&self) -> usize {
+        self.made() - self.sent
+    }
+
+    pub(super) fn is_all_sent(&self) -> bool {
+        self.done && self.unsent() == 0
+    }
+}
+
+/// How many samples could be sent: up to the end of the last complete utterance, and all.
+pub(super) struct Ready {
+    pub(super) whole: usize,
+    pub(super) all: usize,
+}
+
+/// A run of samples on its way to the caller's ear.
+pub(super) struct Flight {
+    pub(super) plays_at: Tick,
+    pub(super) utterance: UtteranceId,
+    pub(super) from: usize,
+    pub(super) to: usize,
+}
+
+/// What the caller heard of a reply.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Ledger {
+    pub(crate) heard: String,
+    pub(crate) unheard: String,
+    pub(crate) by_mark: bool,
+}
+
+impl Ledger {
+    pub(crate) fn evidence(&self) -> Evidence {
+        if self.by_mark { Evidence::Mark } else { Evidence::Clock }
+    }
+}
+
+/// A gap that the caller heard inside an utterance.
+pub(crate) struct Gap {
+    pub(crate) utterance: UtteranceId,
+    pub(crate) length: Micros,
+}
+
+pub(super) fn append(text: &mut String, more: &str) {
+    if !more.is_empty() {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(more);
+    }
+}
