@@ -1,1 +1,32 @@
-//! (being written)
+//! The data plane: carrier sockets, one task per call, the connect webhook, drain. It carries values between the
+//! world and the pure crates and decides nothing about a call itself.
+//!
+//! The way of a frame: [`listener`](bind) accepts, `upgrade` checks who comes, `bind` finds the call, `call_task`
+//! runs it. No lock is taken and nothing waits for a disk on that way.
+
+mod admission;
+mod agent;
+mod bind;
+mod call_task;
+mod config;
+mod gateway;
+mod keeper;
+mod line;
+mod listener;
+mod masked;
+mod metrics;
+mod port_owner;
+mod problem;
+mod routes;
+mod sessions;
+mod socket;
+mod tls;
+mod trace;
+mod upgrade;
+mod vendors;
+
+pub use agent::{Agent, Agents};
+pub use config::{Auth, Config, Timing};
+pub use gateway::{Capacity, ConfigError, Gateway};
+pub use listener::{BindError, Limits, Listener, Peer, bind};
+pub use tls::{Tls, TlsError};

@@ -13,6 +13,7 @@
 //! What was handed over is with the operating system within a second, so that the death of the process loses at
 //! most that; what the death of the machine loses is the file system's affair.
 
+mod archive;
 mod fault;
 mod handle;
 mod id;
@@ -23,6 +24,7 @@ mod recording;
 mod repair;
 mod writer;
 
+pub use archive::Archive;
 pub use fault::{Fault, NoFault};
 pub use handle::{CallFiles, Health, OpenError, Options, Store};
 pub use id::{CallId, NotACallId};

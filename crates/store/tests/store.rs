@@ -1,5 +1,7 @@
 //! The store from outside: what calls leave behind, after a good end, a crash, a full disk and a hanging one.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for code")]
+
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::PermissionsExt;

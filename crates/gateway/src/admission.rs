@@ -1,0 +1,99 @@
+//! Who is let in, and the URL that lets them in.
+
+use std::sync::PoisonError;
+
+use carriers::exotel::auth::{Auth, Denied, Granted, Knock};
+use carriers::exotel::token::{TokenUses, mint};
+use carriers::exotel::{ConnectRequest, DEFAULT_RATE, SocketQuery, socket_url};
+use http::{HeaderMap, header};
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+
+use crate::config;
+use crate::gateway::Gateway;
+
+/// The checks that a configuration asks for. Tokens open the socket only where something else does too: without
+/// any check they would open nothing that is closed.
+pub(crate) fn checks(auth: &config::Auth, token_secret: &[u8; 32]) -> Auth {
+    let mut checks = Auth::new();
+    if let Some(token) = &auth.bearer {
+        checks = checks.with_bearer(token.expose_secret());
+    }
+    if let Some((user, password)) = &auth.basic {
+        checks = checks.with_basic(user, password.expose_secret());
+    }
+    if auth.is_required() { checks.with_token_secret(token_secret.to_vec()) } else { checks }
+}
+
+/// The media socket's URL for the call that a connect webhook is about. Nothing it is asked can make it fail.
+pub(crate) fn url_for(gateway: &Gateway, asked: &ConnectRequest, headers: &HeaderMap) -> String {
+    let config = &gateway.config;
+    let base = match &config.public_url {
+        Some(url) => url.clone(),
+        None => format!("http://{}", text(headers, &header::HOST).unwrap_or("localhost")),
+    };
+    let call = asked.call_sid.clone().unwrap_or_else(|| gateway.anonymous());
+    let rate = config.stream_rate.hz().to_string();
+    let token = (!gateway.auth.is_open()).then(|| {
+        let expires = now_unix_s().saturating_add(config.timing.token_ttl.as_secs());
+        mint(&gateway.token_secret, &call, expires)
+    });
+    let agent = asked.params.get("agent").filter(|name| gateway.agent(name).is_some());
+    let mut pairs = Vec::new();
+    // The carrier passes three pairs on at most; the default rate need not be said.
+    if agent.is_none() || config.stream_rate != DEFAULT_RATE {
+        pairs.push(("sample-rate", rate.as_str()));
+    }
+    pairs.push(("call_id", call.as_str()));
+    if let Some(token) = &token {
+        pairs.push(("k", token.as_str()));
+    }
+    if let Some(agent) = agent.filter(|_| pairs.len() < 3) {
+        pairs.push(("agent", agent.as_str()));
+    }
+    let made = socket_url(&base, &config.ws_path, &pairs).or_else(|fault| {
+        tracing::warn!(%fault, "the webhook's URL can't be made as asked");
+        socket_url("http://localhost", &config.ws_path, &pairs)
+    });
+    made.unwrap_or_else(|_| format!("wss://localhost{}", config.ws_path))
+}
+
+/// Whether a media socket may be opened.
+pub(crate) fn may_connect(
+    gateway: &Gateway,
+    query: &SocketQuery,
+    headers: &HeaderMap,
+) -> Result<Granted, Denied> {
+    let knock = Knock {
+        authorization: text(headers, &header::AUTHORIZATION),
+        token: query.token.as_deref(),
+        call_id: query.call_id.as_deref().unwrap_or_default(),
+        now_unix_s: now_unix_s(),
+    };
+    let mut uses = gateway.token_uses.lock().unwrap_or_else(PoisonError::into_inner);
+    gateway.auth.check(&knock, &mut uses)
+}
+
+/// Lets the carrier come back with the same token for a call whose socket broke.
+pub(crate) fn reopen(gateway: &Gateway, call: &str, token: &str, for_ms: u64) {
+    let until = now_unix_s().saturating_add(for_ms.div_ceil(1000));
+    let mut uses = gateway.token_uses.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Err(fault) = uses.reopen(&gateway.token_secret, call, token, until) {
+        tracing::debug!(%fault, "the call's token can't be used again");
+    }
+}
+
+/// Whether the sessions may be seen: with the same header that opens the socket.
+pub(crate) fn may_see(gateway: &Gateway, headers: &HeaderMap) -> bool {
+    let authorization = text(headers, &header::AUTHORIZATION);
+    let knock = Knock { authorization, token: None, call_id: "", now_unix_s: now_unix_s() };
+    gateway.auth.check(&knock, &mut TokenUses::with_room(0)).is_ok()
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn now_unix_s() -> u64 {
+    u64::try_from(Timestamp::now().as_second()).unwrap_or(0)
+}

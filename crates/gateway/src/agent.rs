@@ -1,0 +1,63 @@
+//! Who answers a call: the core's settings and the vendors that stand behind its roles.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use call::Settings;
+use providers::{LanguageModel, SpeechToText, TextToSpeech};
+
+/// One agent, as configured.
+#[derive(Clone)]
+pub struct Agent {
+    /// The name under which calls ask for it.
+    pub name: String,
+    /// What the core is told.
+    pub settings: Arc<Settings>,
+    /// The language spoken, BCP 47, such as `en-IN`.
+    pub language: String,
+    /// What callers are expected to say, in lower case: given to the recogniser.
+    pub phrases: Vec<String>,
+    /// Speech to text; without one an agent that listens hears nothing.
+    pub recogniser: Option<Arc<dyn SpeechToText>>,
+    /// The language model.
+    pub model: Option<Arc<dyn LanguageModel>>,
+    /// Text to speech.
+    pub voice: Option<Arc<dyn TextToSpeech>>,
+    /// Whether both sides are recorded.
+    pub record: bool,
+    /// Whether a call log is written, for replay.
+    pub call_log: bool,
+}
+
+impl Agent {
+    /// An agent of these settings with no vendors, no recording and no call log, speaking `en-IN`.
+    pub fn new(name: impl Into<String>, settings: Settings) -> Self {
+        Self {
+            name: name.into(),
+            settings: Arc::new(settings),
+            language: "en-IN".to_owned(),
+            phrases: Vec::new(),
+            recogniser: None,
+            model: None,
+            voice: None,
+            record: false,
+            call_log: false,
+        }
+    }
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent")
+            .field("name", &self.name)
+            .field("kind", &self.settings.agent)
+            .field("recogniser", &self.recogniser.as_ref().map(|vendor| vendor.name()))
+            .field("model", &self.model.as_ref().map(|vendor| vendor.name()))
+            .field("voice", &self.voice.as_ref().map(|vendor| vendor.name()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// All agents by name.
+pub type Agents = BTreeMap<String, Arc<Agent>>;

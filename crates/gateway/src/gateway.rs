@@ -1,0 +1,185 @@
+//! The data plane as a whole: what all calls share.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use carriers::exotel::auth::Auth;
+use carriers::exotel::token::TokenUses;
+use records::EndReason;
+use store::Store;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::admission;
+use crate::agent::{Agent, Agents};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::sessions::Sessions;
+use crate::socket::MediaSocket;
+
+/// How long calls may take to end once they are told to.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How often a drain looks whether calls are left.
+const DRAIN_ROUND: Duration = Duration::from_millis(50);
+
+/// The data plane.
+pub struct Gateway {
+    pub(crate) config: Config,
+    pub(crate) store: Option<Store>,
+    pub(crate) metrics: Metrics,
+    pub(crate) sessions: Sessions,
+    pub(crate) auth: Auth,
+    pub(crate) token_secret: [u8; 32],
+    pub(crate) token_uses: Mutex<TokenUses>,
+    pub(crate) tasks: TaskTracker,
+    agents: ArcSwap<Agents>,
+    places: Arc<Semaphore>,
+    draining: AtomicBool,
+}
+
+/// Why a data plane can't start, or agents can't be taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The default agent is none of those configured.
+    #[error("the default agent {wanted:?} is not configured; there are: {there}")]
+    NoSuchAgent {
+        /// What was asked for.
+        wanted: String,
+        /// The names that there are.
+        there: String,
+    },
+    /// The system gives no randomness.
+    #[error("the system gives no random numbers: {0}")]
+    NoRandomness(getrandom::Error),
+}
+
+/// How full the data plane is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Calls that run, and sockets that have not said yet whose call they are.
+    pub calls: usize,
+    /// How many may.
+    pub max_calls: usize,
+}
+
+impl Gateway {
+    /// A data plane with these agents. Install the metrics recorder before. Without a store nothing is kept.
+    pub fn new(config: Config, agents: Agents, store: Option<Store>) -> Result<Arc<Self>, ConfigError> {
+        check(&config, &agents)?;
+        let mut token_secret = [0; 32];
+        getrandom::fill(&mut token_secret).map_err(ConfigError::NoRandomness)?;
+        let token_secret = config.auth.token_secret.unwrap_or(token_secret);
+        Ok(Arc::new(Self {
+            auth: admission::checks(&config.auth, &token_secret),
+            token_secret,
+            token_uses: Mutex::new(TokenUses::default()),
+            store,
+            metrics: Metrics::new(),
+            sessions: Sessions::default(),
+            tasks: TaskTracker::new(),
+            agents: ArcSwap::from_pointee(agents),
+            places: Arc::new(Semaphore::new(config.max_calls)),
+            draining: AtomicBool::new(false),
+            config,
+        }))
+    }
+
+    /// Takes other agents over. Running calls keep the one they have.
+    pub fn reload(&self, agents: Agents) -> Result<(), ConfigError> {
+        check(&self.config, &agents)?;
+        self.agents.store(Arc::new(agents));
+        Ok(())
+    }
+
+    /// The agent that answers calls that ask for none.
+    pub fn default_agent(&self) -> Option<Arc<Agent>> {
+        self.agent(&self.config.default_agent)
+    }
+
+    /// The agent of a name.
+    pub(crate) fn agent(&self, name: &str) -> Option<Arc<Agent>> {
+        self.agents.load().get(name).cloned()
+    }
+
+    /// How full it is.
+    pub fn capacity(&self) -> Capacity {
+        let max_calls = self.config.max_calls;
+        Capacity { calls: max_calls - self.places.available_permits().min(max_calls), max_calls }
+    }
+
+    /// How many calls are live.
+    pub fn calls(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether it takes no more calls because the server is about to stop.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    /// Takes no more calls, and waits for those that run to end by themselves, for at most `limit`; then ends
+    /// them. Gives how many had to be ended.
+    pub async fn drain(&self, limit: Duration) -> usize {
+        self.draining.store(true, Relaxed);
+        let until = Instant::now() + limit;
+        while self.sessions.len() > 0 && Instant::now() < until {
+            tokio::time::sleep(DRAIN_ROUND.min(until - Instant::now())).await;
+        }
+        let cut = self.sessions.len();
+        if cut > 0 {
+            tracing::warn!(calls = cut, "the drain is over; the calls that still run are ended");
+        }
+        let last = Instant::now() + LAST_WORDS;
+        while self.sessions.len() > 0 && Instant::now() < last {
+            self.sessions.end_all(EndReason::Drained);
+            tokio::time::sleep(DRAIN_ROUND).await;
+        }
+        self.tasks.close();
+        // A peer that does not say goodbye is left.
+        let _ = tokio::time::timeout_at(last, self.tasks.wait()).await;
+        cut
+    }
+
+    /// A place for one more call; `None` when all are taken.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.places.clone().try_acquire_owned().ok()
+    }
+
+    /// Closes a socket that no call wants any more, without anyone waiting for it.
+    pub(crate) fn dismiss(&self, socket: MediaSocket) {
+        self.dismiss_with(socket, 1000, "replaced");
+    }
+
+    /// The same with a close code.
+    pub(crate) fn dismiss_with(&self, socket: MediaSocket, code: u16, why: &'static str) {
+        self.tasks.spawn(socket.close(code, why));
+    }
+
+    /// An id for a call that the carrier gave none.
+    pub(crate) fn anonymous(&self) -> String {
+        let random = self.random().iter().fold(0u128, |all, byte| all << 8 | u128::from(*byte));
+        format!("unnamed-{random:020x}")
+    }
+
+    /// What keeps ids apart that are made in the same millisecond.
+    pub(crate) fn random(&self) -> [u8; 10] {
+        let mut bytes = [0; 10];
+        if getrandom::fill(&mut bytes).is_err() {
+            // It gave some at the start. The address of a local keeps two threads apart, the clock two moments.
+            let here = (&raw const bytes) as usize as u64 ^ u64::from(std::process::id());
+            bytes[..8].copy_from_slice(&here.to_le_bytes());
+        }
+        bytes
+    }
+}
+
+fn check(config: &Config, agents: &Agents) -> Result<(), ConfigError> {
+    if agents.contains_key(&config.default_agent) {
+        return Ok(());
+    }
+    let there = agents.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    Err(ConfigError::NoSuchAgent { wanted: config.default_agent.clone(), there })
+}

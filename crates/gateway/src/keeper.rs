@@ -1,0 +1,231 @@
+//! What is kept of one call: its record, its log and its recording, gathered in memory and handed to the store
+//! a few times a second. The store never makes a call wait.
+
+use audio::{SampleRate, StereoRecorder};
+use call::log::LogWriter;
+use call::{CarrierEvent, Event, Evidence, Input, Output, Settings, Tick, TurnId};
+use jiff::Timestamp;
+use records::{CallRecord, EndReason, Speaker, TurnLatency, TurnRecord};
+use store::{CallFiles, CallId, Store};
+
+/// Log lines are handed over when there is this much, without waiting for the next round.
+const LOG_PIECE: usize = 32 * 1024;
+/// How many turns are kept in a record: hours of talk.
+const MAX_TURNS: usize = 2_000;
+/// How many kinds of findings are kept, so that a hostile peer can't grow a record.
+const MAX_FINDINGS: usize = 32;
+
+/// The record, log and recording of one call.
+pub(crate) struct Keeper {
+    files: Option<CallFiles>,
+    record: Box<CallRecord>,
+    log: Option<LogWriter>,
+    lines: Vec<u8>,
+    record_audio: bool,
+    recorder: Option<Box<(SampleRate, StereoRecorder)>>,
+    latencies: Vec<(TurnId, TurnLatency)>,
+    changed: bool,
+}
+
+/// What is kept beside the record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keep {
+    pub(crate) log: bool,
+    pub(crate) audio: bool,
+}
+
+impl Keeper {
+    pub(crate) fn begin(
+        store: Option<&Store>,
+        id: CallId,
+        record: CallRecord,
+        keep: Keep,
+        settings: &Settings,
+    ) -> Self {
+        let files = store.map(|store| store.begin(id, record.clone()));
+        let mut lines = Vec::new();
+        let log = (keep.log && files.is_some()).then(|| LogWriter::new(settings));
+        if let (Some(log), Ok(rate)) = (log, SampleRate::try_from(record.sample_rate)) {
+            log.header(&mut lines, settings, rate);
+        }
+        Self {
+            record_audio: keep.audio && files.is_some(),
+            files,
+            record: Box::new(record),
+            log,
+            lines,
+            recorder: None,
+            latencies: Vec::new(),
+            changed: false,
+        }
+    }
+
+    pub(crate) fn record(&self) -> &CallRecord {
+        &self.record
+    }
+
+    /// To be changed; the store gets the change at the next `flush`.
+    pub(crate) fn record_mut(&mut self) -> &mut CallRecord {
+        self.changed = true;
+        &mut self.record
+    }
+
+    /// Begins the recording, once the stream's rate is known.
+    pub(crate) fn answered(&mut self, rate: SampleRate) {
+        self.record.sample_rate = rate.hz();
+        self.changed = true;
+        if self.record_audio && self.recorder.is_none() {
+            self.recorder = Some(Box::new((rate, StereoRecorder::new(rate))));
+        }
+    }
+
+    /// Keeps an input, before the core handles it.
+    pub(crate) fn input(&mut self, at: Tick, input: &Input) {
+        if let Some(log) = self.log {
+            log.input(&mut self.lines, at, input);
+        }
+        if let (Some(recorder), Input::Carrier(CarrierEvent::Audio(pcm))) = (&mut self.recorder, input) {
+            recorder.1.caller(at.0, pcm);
+        }
+    }
+
+    /// Keeps what the core answered.
+    pub(crate) fn outputs(&mut self, at: Tick, outputs: &[Output]) {
+        if let Some(log) = self.log {
+            log.outputs(&mut self.lines, at, outputs);
+        }
+        if self.lines.len() > LOG_PIECE {
+            self.flush_log();
+        }
+    }
+
+    /// Keeps audio that was handed to the carrier.
+    pub(crate) fn sent(&mut self, plays_at: Tick, pcm: &[i16]) {
+        self.record.counters.chunks_out += 1;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.1.agent(plays_at.0, pcm);
+        }
+    }
+
+    /// The carrier was told to drop what it holds.
+    pub(crate) fn cleared(&mut self, at: Tick) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.1.clear(at.0);
+        }
+    }
+
+    /// A frame of audio came.
+    pub(crate) fn count_frame(&mut self) {
+        self.record.counters.frames_in += 1;
+    }
+
+    /// Counts an oddity of the carrier's. Says whether it is the first of its kind.
+    pub(crate) fn finding(&mut self, kind: &str) -> bool {
+        let findings = &mut self.record.counters.findings;
+        if let Some(count) = findings.get_mut(kind) {
+            *count += 1;
+            return false;
+        }
+        if findings.len() >= MAX_FINDINGS {
+            return false;
+        }
+        findings.insert(kind.to_owned(), 1).is_none()
+    }
+
+    /// Puts what an event says into the record.
+    pub(crate) fn event(&mut self, event: &Event) {
+        match event {
+            Event::CallerSaid { at_ms, text, .. } => self.turn(TurnRecord {
+                speaker: Speaker::Caller,
+                at_ms: *at_ms,
+                text: text.clone(),
+                unheard: String::new(),
+                evidence: None,
+                latency: None,
+            }),
+            Event::AgentSaid { turn, at_ms, heard, unheard, evidence } => {
+                let latency = turn.and_then(|turn| {
+                    let found = self.latencies.iter().position(|(of, _)| *of == turn)?;
+                    Some(self.latencies.swap_remove(found).1)
+                });
+                self.turn(TurnRecord {
+                    speaker: Speaker::Agent,
+                    at_ms: *at_ms,
+                    text: heard.clone(),
+                    unheard: unheard.clone(),
+                    evidence: Some(evidence_word(*evidence).to_owned()),
+                    latency,
+                });
+            }
+            Event::Latency { turn, parts } => {
+                // One turn is spoken at a time; a handful covers those that were cut before a word was heard.
+                if self.latencies.len() >= 8 {
+                    self.latencies.remove(0);
+                }
+                self.latencies.push((*turn, *parts));
+            }
+            Event::Interrupted { .. } => self.record_mut().counters.interruptions += 1,
+            Event::Resumed { .. } => self.record_mut().counters.false_interruptions += 1,
+            Event::Reattached { .. } => self.record_mut().counters.reconnects += 1,
+            _ => {}
+        }
+    }
+
+    /// Hands over what has gathered. To be called twice a second.
+    pub(crate) fn flush(&mut self, now: Tick) {
+        self.flush_log();
+        let Some(files) = &mut self.files else { return };
+        if let Some(recorder) = &mut self.recorder {
+            let (rate, recorder) = &mut **recorder;
+            let mut samples = Vec::new();
+            recorder.drain(now.0, &mut samples);
+            if !samples.is_empty() {
+                files.audio(*rate, samples);
+            }
+        }
+        if std::mem::take(&mut self.changed) {
+            files.update(&self.record);
+        }
+    }
+
+    /// Ends the record. What comes after is not kept.
+    pub(crate) fn finish(&mut self, reason: EndReason, detail: String, at: Tick) {
+        self.flush_log();
+        self.record.ended_at = Some(Timestamp::now());
+        self.record.end_reason = Some(reason);
+        self.record.end_detail = detail;
+        let Some(mut files) = self.files.take() else { return };
+        if let Some(recorder) = self.recorder.take() {
+            let (rate, mut recorder) = *recorder;
+            let mut samples = Vec::new();
+            recorder.finish(at.0, &mut samples);
+            if !samples.is_empty() {
+                files.audio(rate, samples);
+            }
+        }
+        files.finish((*self.record).clone());
+    }
+
+    fn flush_log(&mut self) {
+        if self.lines.is_empty() {
+            return;
+        }
+        let lines = std::mem::take(&mut self.lines);
+        if let Some(files) = &mut self.files {
+            files.log(lines);
+        }
+    }
+
+    fn turn(&mut self, turn: TurnRecord) {
+        if self.record.turns.len() < MAX_TURNS {
+            self.record_mut().turns.push(turn);
+        }
+    }
+}
+
+const fn evidence_word(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::Mark => "mark",
+        Evidence::Clock => "clock",
+    }
+}

@@ -1,0 +1,64 @@
+//! The carrier's language on one socket: the reader that came with it, and the writer that the stream's start
+//! makes possible.
+
+use audio::SampleRate;
+use call::CarrierEvent;
+use carriers::exotel::{DEFAULT_RATE, Read, Reader, SocketQuery, Writer};
+
+use crate::metrics::In;
+use crate::socket::Received;
+
+/// One socket's reader, and what its URL said.
+pub(crate) struct Line {
+    reader: Reader,
+    /// The rate that holds when there is no `start`.
+    pub(crate) fallback_rate: SampleRate,
+    stream: String,
+    /// The token that opened the socket, if one did.
+    pub(crate) token: Option<Box<str>>,
+}
+
+impl Line {
+    pub(crate) fn new(query: &SocketQuery) -> Self {
+        Self {
+            reader: Reader::new(query.rate),
+            fallback_rate: query.rate.unwrap_or(DEFAULT_RATE),
+            stream: query.stream_sid.clone().unwrap_or_default(),
+            token: query.token.as_deref().map(Into::into),
+        }
+    }
+
+    /// The stream's id where there was no `start`: as its messages say, else as the URL says.
+    pub(crate) fn fallback_stream(&self) -> String {
+        let seen = self.reader.stream();
+        if seen.is_empty() { self.stream.clone() } else { seen.to_owned() }
+    }
+
+    /// Reads a message; `None` when it carries nothing for the call.
+    pub(crate) fn read(&mut self, received: &Received) -> Option<Read> {
+        match received {
+            Received::Text(text) => Some(self.reader.read(text.as_str())),
+            Received::Binary(bytes) => Some(self.reader.binary(bytes)),
+            Received::Sign | Received::Gone { .. } | Received::Broken { .. } => None,
+        }
+    }
+
+    /// A writer for a stream.
+    pub(crate) fn writer(stream: &str, rate: SampleRate) -> Box<Writer> {
+        Box::new(Writer::new(stream, rate))
+    }
+}
+
+/// How a message is counted.
+pub(crate) const fn kind(event: Option<&CarrierEvent>) -> In {
+    match event {
+        Some(CarrierEvent::Connected) => In::Connected,
+        Some(CarrierEvent::Start(_)) => In::Start,
+        Some(CarrierEvent::Audio(_)) => In::Media,
+        Some(CarrierEvent::Dtmf { .. }) => In::Dtmf,
+        Some(CarrierEvent::Mark { .. }) => In::Mark,
+        Some(CarrierEvent::Clear) => In::Clear,
+        Some(CarrierEvent::Stop { .. }) => In::Stop,
+        None => In::Other,
+    }
+}

@@ -1,0 +1,104 @@
+//! The data plane's HTTP: the connect webhook, the stream's report, the list of sessions, and the media socket.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use bytes::Bytes;
+use carriers::exotel::{ConnectAnswer, ConnectRequest, StreamReport};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::gateway::Gateway;
+use crate::problem::problem;
+use crate::{admission, masked, upgrade};
+
+/// The largest body of a webhook that is looked at.
+const BODY: usize = 64 * 1024;
+/// How long a webhook's body may take. The answer does not depend on it.
+const BODY_WAIT: Duration = Duration::from_millis(500);
+
+impl Gateway {
+    /// The data plane's routes.
+    pub fn router(self: &Arc<Self>) -> Router {
+        Router::new()
+            .route("/api/v1/exotel/voice/connect", get(connect).post(connect))
+            .route("/api/v1/exotel/passthru", get(passthru).post(passthru))
+            .route("/voicebot/sessions", get(sessions))
+            .route(&self.config.ws_path, get(upgrade::upgrade))
+            .with_state(self.clone())
+    }
+}
+
+/// Says where the media socket is. Always 200: whatever was asked, a URL that works is the best answer.
+async fn connect(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let began = Instant::now();
+    let asked = Asked::read(request).await;
+    let request = ConnectRequest::parse(&asked.query, asked.content_type(), &asked.body);
+    let answer = ConnectAnswer { url: admission::url_for(&gateway, &request, &asked.headers) };
+    asked.log("connect webhook", began);
+    let mut response = Json(answer).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Keeps the carrier's own report of how a stream ended. 200 steers the flow to its first branch.
+async fn passthru(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let began = Instant::now();
+    let asked = Asked::read(request).await;
+    asked.log("stream report", began);
+    let report = StreamReport::parse(&asked.query, asked.content_type(), &asked.body);
+    match (&gateway.store, report.call_sid) {
+        (Some(store), Some(call)) => store.report("exotel", &call, report.stream),
+        (Some(_), None) => tracing::warn!("a stream report names no call"),
+        (None, _) => {}
+    }
+    StatusCode::OK.into_response()
+}
+
+/// The live calls.
+async fn sessions(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
+    if !admission::may_see(&gateway, &headers) {
+        return problem(StatusCode::UNAUTHORIZED, "Unauthorized", "Send the token as Authorization: Bearer.");
+    }
+    let sessions = gateway.sessions.view();
+    Json(json!({ "total": sessions.len(), "sessions": sessions })).into_response()
+}
+
+/// What a webhook was asked.
+struct Asked {
+    method: Method,
+    query: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Asked {
+    async fn read(request: Request) -> Self {
+        let (parts, body) = request.into_parts();
+        let has_body = parts.method != Method::GET;
+        let read = async { axum::body::to_bytes(body, BODY).await.unwrap_or_default() };
+        let body = if has_body { timeout(BODY_WAIT, read).await.unwrap_or_default() } else { Bytes::new() };
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        Self { method: parts.method, query, headers: parts.headers, body }
+    }
+
+    fn content_type(&self) -> Option<&str> {
+        self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
+    }
+
+    fn log(&self, what: &str, began: Instant) {
+        tracing::info!(
+            method = %self.method,
+            query = masked::query(&self.query),
+            body = masked::query(&String::from_utf8_lossy(&self.body)),
+            headers = masked::headers(&self.headers),
+            micros = began.elapsed().as_micros(),
+            "{what}"
+        );
+    }
+}

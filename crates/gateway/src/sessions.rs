@@ -1,0 +1,198 @@
+//! The live calls: who they are, how to reach their tasks, and what `/voicebot/sessions` shows of them. The
+//! table is locked when a call begins, ends or is taken over, never for a frame.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use call::Tick;
+use jiff::{SignedDuration, Timestamp};
+use records::EndReason;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::bind::Arrival;
+
+/// How many messages may wait for one call's task.
+const CONTROLS: usize = 4;
+
+/// What a call's task can be told.
+pub(crate) enum Control {
+    /// The carrier has opened a new socket for this call.
+    TakeOver(Box<Arrival>),
+    /// End now.
+    End(EndReason),
+}
+
+/// What is shown of a live call. The call's task writes, anyone reads.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) call: String,
+    pub(crate) connected_at: Timestamp,
+    stream: Mutex<String>,
+    last_activity_us: AtomicU64,
+    sequence: AtomicU64,
+    attached: AtomicBool,
+    played_out_us: AtomicU64,
+    chunk_us: AtomicU64,
+}
+
+impl Session {
+    pub(crate) fn new(call: String, connected_at: Timestamp) -> Self {
+        Self {
+            call,
+            connected_at,
+            stream: Mutex::default(),
+            last_activity_us: AtomicU64::new(0),
+            sequence: AtomicU64::new(0),
+            attached: AtomicBool::new(true),
+            played_out_us: AtomicU64::new(0),
+            chunk_us: AtomicU64::new(1),
+        }
+    }
+
+    pub(crate) fn stream(&self, stream: &str) {
+        stream.clone_into(&mut lock(&self.stream));
+    }
+
+    pub(crate) fn active(&self, at: Tick) {
+        self.last_activity_us.store(at.0, Relaxed);
+    }
+
+    pub(crate) fn attached(&self, attached: bool) {
+        self.attached.store(attached, Relaxed);
+    }
+
+    /// A chunk of `length_us` went out that plays from `plays_at` on.
+    pub(crate) fn sent(&self, plays_at: Tick, length_us: u64) {
+        self.sequence.fetch_add(1, Relaxed);
+        self.chunk_us.store(length_us.max(1), Relaxed);
+        self.played_out_us.store(plays_at.0 + length_us, Relaxed);
+    }
+
+    pub(crate) fn cleared(&self) {
+        self.played_out_us.store(0, Relaxed);
+    }
+
+    fn view(&self, now: Timestamp) -> SessionView {
+        let at = |us: u64| {
+            let passed = SignedDuration::from_micros(i64::try_from(us).unwrap_or(0));
+            self.connected_at.checked_add(passed).unwrap_or(self.connected_at)
+        };
+        let elapsed = u64::try_from(now.duration_since(self.connected_at).as_micros()).unwrap_or(0);
+        let unplayed = self.played_out_us.load(Relaxed).saturating_sub(elapsed);
+        SessionView {
+            call_id: self.call.clone(),
+            stream_sid: lock(&self.stream).clone(),
+            connected_at: rfc3339(self.connected_at),
+            last_activity: rfc3339(at(self.last_activity_us.load(Relaxed))),
+            sequence_number: self.sequence.load(Relaxed),
+            is_active: self.attached.load(Relaxed),
+            audio_chunks_buffered: unplayed.div_ceil(self.chunk_us.load(Relaxed)),
+        }
+    }
+}
+
+/// One live call as `/voicebot/sessions` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SessionView {
+    call_id: String,
+    stream_sid: String,
+    connected_at: String,
+    last_activity: String,
+    sequence_number: u64,
+    is_active: bool,
+    audio_chunks_buffered: u64,
+}
+
+/// The way to one call's task.
+struct Entry {
+    session: Arc<Session>,
+    control: mpsc::Sender<Control>,
+}
+
+/// A call that the arrival begins: the task's ends of the table's entry.
+pub(crate) struct Begun {
+    pub(crate) session: Arc<Session>,
+    pub(crate) control: mpsc::Receiver<Control>,
+    pub(crate) arrival: Arrival,
+}
+
+/// What became of an arriving socket.
+pub(crate) enum Met {
+    /// It begins a call.
+    New(Box<Begun>),
+    /// The live call of this id was given it.
+    TakenOver,
+    /// The live call of this id is being given too many.
+    Refused(Box<Arrival>),
+}
+
+/// All live calls.
+#[derive(Default)]
+pub(crate) struct Sessions(Mutex<HashMap<String, Entry>>);
+
+impl Sessions {
+    /// Gives an arriving socket to the live call of this id, or makes it a new call.
+    pub(crate) fn meet(&self, call: &str, arrival: Arrival) -> Met {
+        let mut live = lock(&self.0);
+        let mut arrival = Box::new(arrival);
+        if let Some(entry) = live.get(call) {
+            match entry.control.try_send(Control::TakeOver(arrival)) {
+                Ok(()) => return Met::TakenOver,
+                Err(mpsc::error::TrySendError::Full(Control::TakeOver(refused))) => {
+                    return Met::Refused(refused);
+                }
+                // It is ending: this is a new call of the same id, as when a flow has two bots in a row.
+                Err(mpsc::error::TrySendError::Closed(Control::TakeOver(back))) => arrival = back,
+                Err(_) => unreachable!("what comes back is what was sent"),
+            }
+        }
+        let (sender, control) = mpsc::channel(CONTROLS);
+        let session = Arc::new(Session::new(call.to_owned(), Timestamp::now()));
+        live.insert(call.to_owned(), Entry { session: session.clone(), control: sender });
+        Met::New(Box::new(Begun { session, control, arrival: *arrival }))
+    }
+
+    /// Takes an ended call out, unless its id has passed to a newer one.
+    pub(crate) fn remove(&self, session: &Arc<Session>) {
+        let mut live = lock(&self.0);
+        if live.get(&session.call).is_some_and(|entry| Arc::ptr_eq(&entry.session, session)) {
+            live.remove(&session.call);
+        }
+    }
+
+    pub(crate) fn is_live(&self, call: &str) -> bool {
+        lock(&self.0).contains_key(call)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.0).len()
+    }
+
+    /// Tells every live call to end.
+    pub(crate) fn end_all(&self, reason: EndReason) {
+        for entry in lock(&self.0).values() {
+            // A task with a full inbox is ending or reads it within its send limit; the drain asks again.
+            let _ = entry.control.try_send(Control::End(reason));
+        }
+    }
+
+    /// All live calls, oldest first.
+    pub(crate) fn view(&self) -> Vec<SessionView> {
+        let mut sessions: Vec<_> = lock(&self.0).values().map(|entry| entry.session.clone()).collect();
+        sessions.sort_by_key(|session| session.connected_at);
+        let now = Timestamp::now();
+        sessions.iter().map(|session| session.view(now)).collect()
+    }
+}
+
+/// Nothing that holds these locks can leave half a change behind, so a panic elsewhere poisons nothing.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn rfc3339(at: Timestamp) -> String {
+    format!("{at:.3}")
+}

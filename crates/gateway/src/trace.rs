@@ -1,0 +1,59 @@
+//! A call's events as log lines: at `info` the decisions with their numbers, never what was said or which key
+//! was pressed; at `debug` all of it.
+
+use call::Event;
+
+/// Writes an event to the log.
+pub(crate) fn event(event: &Event) {
+    match event {
+        Event::Partial { .. } => tracing::debug!(?event, "heard"),
+        Event::CallerSaid { turn, at_ms, text } => {
+            tracing::info!(turn = turn.0, at_ms, words = words(text), "the caller said something");
+            tracing::debug!(?event, "heard");
+        }
+        Event::AgentSaid { turn, at_ms, heard, unheard, evidence } => {
+            let turn = turn.map(|turn| turn.0);
+            let (heard, unheard) = (words(heard), words(unheard));
+            tracing::info!(turn, at_ms, heard, unheard, ?evidence, "the agent said something");
+            tracing::debug!(?event, "said");
+        }
+        Event::NotInterrupted { why, speech_ms, text } => {
+            tracing::info!(?why, speech_ms, words = words(text), "the caller's speech does not interrupt");
+        }
+        Event::Interrupted {
+            turn,
+            speech_ms,
+            wanted_ms,
+            words: spoken,
+            level_db,
+            played_db,
+            heard,
+            unheard,
+        } => {
+            let (heard, unheard) = (words(heard), words(unheard));
+            tracing::info!(
+                turn = turn.map(|turn| turn.0),
+                speech_ms,
+                wanted_ms,
+                words = spoken,
+                level_db,
+                played_db,
+                heard,
+                unheard,
+                "the caller interrupts"
+            );
+        }
+        Event::Dtmf { .. } => {
+            tracing::info!("a key was pressed");
+            tracing::debug!(?event, "key");
+        }
+        Event::Ignored { .. } | Event::Echo { .. } => tracing::debug!(?event, "decided"),
+        Event::VendorFailed { role, why } => tracing::warn!(?role, why, "a vendor failed"),
+        Event::GreetingFailed { why } => tracing::warn!(why, "the greeting could not be spoken"),
+        other => tracing::info!(event = ?other, "decided"),
+    }
+}
+
+fn words(text: &str) -> usize {
+    text.split_whitespace().count()
+}

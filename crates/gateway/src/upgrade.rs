@@ -1,0 +1,95 @@
+//! The media socket's upgrade: everything that can be refused is refused here, over HTTP, before a socket is
+//! open. The carrier tries once more after a refusal, so a refusal has to be cheap.
+
+use std::sync::Arc;
+
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Extension, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use carriers::exotel::SocketQuery;
+use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
+
+use crate::agent::Agent;
+use crate::bind::{self, Arrival};
+use crate::gateway::Gateway;
+use crate::line::Line;
+use crate::listener::Peer;
+use crate::metrics::rejected;
+use crate::problem::problem;
+use crate::socket::{MediaSocket, configure};
+use crate::{admission, masked};
+
+/// Opens a media socket.
+pub(crate) async fn upgrade(
+    State(gateway): State<Arc<Gateway>>,
+    peer: Option<Extension<Peer>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let raw_query = query.unwrap_or_default();
+    let query = SocketQuery::parse(&raw_query);
+    let peer = peer.map(|Extension(Peer(address))| address.to_string());
+    match admission::may_connect(&gateway, &query, &headers) {
+        Ok(granted) => {
+            tracing::info!(query = masked::query(&raw_query), peer, ?granted, "a media socket is asked for");
+        }
+        Err(denied) => {
+            rejected(denied.as_str());
+            tracing::warn!(peer, why = denied.as_str(), "a media socket is refused");
+            let detail = "Send the token as Authorization: Bearer, user and password as Basic, or connect with \
+                          the URL that the connect webhook gives, once and within a minute.";
+            return problem(StatusCode::UNAUTHORIZED, "Unauthorized", detail);
+        }
+    }
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => {
+            rejected("no_upgrade");
+            return rejection.into_response();
+        }
+    };
+    // A live call has its place; a new one needs one.
+    let live = query.call_id.as_ref().is_some_and(|call| gateway.sessions.is_live(call));
+    let place = if live { None } else { gateway.place() };
+    if !live && (place.is_none() || gateway.is_draining()) {
+        let reason = if gateway.is_draining() { "draining" } else { "capacity" };
+        rejected(reason);
+        tracing::warn!(peer, reason, "a media socket is refused");
+        return problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "No capacity",
+            "All places are taken; try again later.",
+        );
+    }
+    let agent = agent(&gateway, &query);
+    let Some(agent) = agent else {
+        return problem(StatusCode::INTERNAL_SERVER_ERROR, "No agent", "No agent is configured.");
+    };
+    configure(upgrade).on_upgrade(move |socket| {
+        let opened = Instant::now();
+        let arrival = Arrival {
+            socket: MediaSocket::new(socket, gateway.config.timing.send_limit),
+            line: Line::new(&query),
+            early: Vec::new(),
+            opened,
+            agent,
+            place,
+        };
+        let tasks = gateway.tasks.clone();
+        // Boxed: the upgrade's own task keeps its whole future for as long as the call lives.
+        tasks.track_future(Box::pin(bind::serve(gateway, arrival, query.call_id)))
+    })
+}
+
+/// The agent that the URL names, else the default one.
+fn agent(gateway: &Gateway, query: &SocketQuery) -> Option<Arc<Agent>> {
+    let asked = query.others.get("agent");
+    let found = asked.and_then(|name| gateway.agent(name));
+    if asked.is_some() && found.is_none() {
+        tracing::warn!("the URL names an agent that is not configured; the default one answers");
+    }
+    found.or_else(|| gateway.default_agent())
+}
