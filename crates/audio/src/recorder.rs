@@ -8,13 +8,19 @@ use crate::SampleRate;
 
 /// How long audio is kept open to change. The caller's frames are placed by the quickest frame among those of this
 /// time, so a delay shorter than this moves nothing.
-const HORIZON_MICROS: u64 = 500_000;
+const HORIZON_MICROS: u64 = 1_000_000;
 /// How long the recording waits for a caller of whom nothing comes: a stalled connection gives all of it later.
 const HOLD_MICROS: u64 = 3_000_000;
 /// A hole at least this long is one (a frame of 20 ms was lost); less is clock drift and is made up little by little.
-const HOLE_MICROS: u64 = 15_000;
-/// Less than this is nothing at all.
-const SLACK_MICROS: u64 = 3_000;
+const HOLE_MICROS: u64 = 16_000;
+/// How long frames must have come in steadily behind one to say so. One that lacks them waits for them up to 2.8
+/// seconds, and only a delay beyond all jitter is then a hole.
+const WITNESS_MICROS: u64 = 800_000;
+const PATIENCE_MICROS: u64 = 2_800_000;
+const JITTER_MICROS: u64 = 120_000;
+/// Later than the quickest frame by less than this is nothing; to be ahead of it is a proven error, so less is let be.
+const SLACK_MICROS: u64 = 6_000;
+const AHEAD_MICROS: u64 = 1_500;
 /// Agent audio that starts this near to the end of what is queued follows on it.
 const FOLLOWS_MICROS: u64 = 10_000;
 /// More than this is not kept on either side, whatever is sent.
@@ -30,8 +36,15 @@ struct Arrived {
     samples: usize,
 }
 
-/// Keeps the two sides of a call in time. Positions are samples since the call began; memory is bounded by 20 s of
-/// either side and is some 40 kB in a call that runs well at 8 kHz.
+impl Arrived {
+    fn arrived(self) -> u64 {
+        self.start + self.samples as u64
+    }
+}
+
+/// Keeps the two sides of a call in time. Positions are samples since the call began. Memory is bounded by 20 s of
+/// either side, what comes beyond that is dropped, so [`StereoRecorder::drain`] is to be called every second or so: then
+/// it is some 70 kB at 8 kHz. Times are the caller's own clock's, and trusted.
 #[derive(Debug, Clone)]
 pub struct StereoRecorder {
     rate: SampleRate,
@@ -93,25 +106,21 @@ impl StereoRecorder {
         self.right.truncate(usize::try_from(heard).unwrap_or(usize::MAX));
     }
 
-    /// Appends the frames (left, right) that can no longer change: those older than half a second, but while nothing
+    /// Appends the frames (left, right) that can no longer change: those older than a second, but while nothing
     /// comes from the caller, those older than 3 s.
     pub fn drain(&mut self, now_us: u64, interleaved: &mut Vec<i16>) {
-        let end = self.position(now_us.saturating_sub(HORIZON_MICROS));
-        self.place(end);
+        let horizon = self.position(now_us.saturating_sub(HORIZON_MICROS));
+        self.place(horizon, self.position(now_us.saturating_sub(PATIENCE_MICROS)));
         let left_end = self.done + self.left.len() as u64;
-        let settled = if self.frames.is_empty() {
-            let given_up = self.position(now_us.saturating_sub(HOLD_MICROS));
-            end.min(left_end.max(given_up))
-        } else {
-            end
-        };
+        let given_up = self.position(now_us.saturating_sub(HOLD_MICROS));
+        let settled = horizon.min(left_end.max(given_up));
         self.emit(settled, interleaved);
     }
 
     /// Appends all that is left up to `end_us`, when the call ended. Agent audio after it was never heard.
     pub fn finish(&mut self, end_us: u64, interleaved: &mut Vec<i16>) {
         self.clear(end_us);
-        self.place(u64::MAX);
+        self.place(u64::MAX, u64::MAX);
         let end = self.position(end_us).max(self.done + self.left.len() as u64);
         self.emit(end, interleaved);
     }
@@ -120,26 +129,30 @@ impl StereoRecorder {
         (u128::from(at_us) * u128::from(self.rate.hz()) / 1_000_000) as u64
     }
 
-    /// Gives a place to every waiting frame that starts before `before`.
-    fn place(&mut self, before: u64) {
-        while let Some(wanted) = self.next_start() {
-            if wanted >= before {
+    /// Gives a place to every frame that had come by `arrived`, if enough came since to tell how late it was, and to
+    /// those that had come by `long_ago` in any case.
+    fn place(&mut self, arrived: u64, long_ago: u64) {
+        while let (Some(frame), Some(wanted)) = (self.frames.front().copied(), self.next_start()) {
+            let known = self.witnessed() >= self.samples(WITNESS_MICROS);
+            if frame.arrived() > if known { arrived } else { long_ago } {
                 return;
             }
-            let Some(frame) = self.frames.pop_front() else { return };
+            self.frames.pop_front();
             let end = self.done + self.left.len() as u64;
-            let (hole, slack) = (self.samples(HOLE_MICROS), self.samples(SLACK_MICROS));
+            // Without witnesses (the line has stalled, or the call is ending) it follows on, if that may be.
+            let behind = self.samples(if known { SLACK_MICROS } else { JITTER_MICROS });
+            let hole = self.samples(if known { HOLE_MICROS } else { JITTER_MICROS });
             if wanted >= end + hole {
-                let silence = (wanted - end) as usize;
+                let silence = (wanted - end).min(self.samples(LIMIT_MICROS)) as usize;
                 self.left.extend(std::iter::repeat_n(0, silence));
                 self.append(frame.samples, frame.samples);
-            } else if wanted > end + slack {
+            } else if wanted > end + behind {
                 // The sender's clock is slow: one sample twice.
                 self.append(frame.samples, frame.samples);
                 self.left.extend(self.left.back().copied());
             } else {
                 let ahead = end.saturating_sub(wanted);
-                let kept = frame.samples - self.excess(ahead, slack, frame.samples);
+                let kept = frame.samples - self.excess(ahead, frame.samples);
                 self.append(frame.samples, kept);
             }
         }
@@ -159,9 +172,18 @@ impl StereoRecorder {
             .min()
     }
 
+    /// For how long frames have come in steadily after the next one to be placed; those of a burst count once.
+    fn witnessed(&self) -> u64 {
+        self.frames
+            .iter()
+            .zip(self.frames.iter().skip(1))
+            .map(|(last, next)| next.arrived().saturating_sub(last.arrived()).min(next.samples as u64))
+            .sum()
+    }
+
     /// How many samples of the next frame to leave out, when the audio is `ahead` of the caller's time.
-    fn excess(&self, ahead: u64, slack: u64, frame: usize) -> usize {
-        if ahead <= slack {
+    fn excess(&self, ahead: u64, frame: usize) -> usize {
+        if ahead <= self.samples(AHEAD_MICROS) {
             return 0;
         }
         let quiet = self.waiting.iter().take(frame).all(|sample| sample.unsigned_abs() <= QUIET);

@@ -3,6 +3,8 @@
 //! `fixtures/speech.wav` is flite's voice `slt` (CMU Flite 2.2) at -22 dB, 300 to 3400 Hz, over a faint hiss, in mu-law:
 //! "Hello, I would like to book a table for two, please." "Tomorrow evening, at half past seven." "Yes, that is right."
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use audio::{Resampler, SampleRate, VoiceDetector, VoiceFrame, dtmf, tone, wav};
 use proptest::prelude::*;
 

@@ -1,5 +1,7 @@
 //! WAV files as they are found: written by sox, ffmpeg, browsers, phones and crashed programs.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use audio::wav::{HEADER_BYTES, Wav, WavError, header, read, repaired_header};
 use audio::{SampleRate, g711};
 use proptest::prelude::*;
