@@ -109,6 +109,12 @@ impl Running {
         Self(Some(Box::new(stop)))
     }
 
+    /// A request that `work` answers, as a task of the runtime that this is called on.
+    pub fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        let task = tokio::spawn(work).abort_handle();
+        Self::new(move || task.abort())
+    }
+
     /// A request that is already answered.
     pub const fn finished() -> Self {
         Self(None)

@@ -1,0 +1,11 @@
+//! Speech and dialogue that need no account and no network: flite's voices, pocketsphinx's recogniser, and a
+//! scripted model.
+
+pub mod flite;
+pub mod scripted;
+
+mod pattern;
+
+pub use flite::{FliteVoice, VoiceName, VoicePool};
+pub use pattern::{Pattern, PatternError};
+pub use scripted::{Answer, Script, ScriptError, ScriptedModel};

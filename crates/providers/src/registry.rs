@@ -1,0 +1,133 @@
+//! Vendors by the names that configuration gives them.
+
+use std::sync::{Arc, OnceLock};
+
+use audio::SampleRate;
+
+use crate::fake::{FakeModel, FakeRecogniser, FakeVoice, Manner};
+use crate::local::flite::{self, FliteVoice, VoiceName, VoicePool};
+use crate::local::{Script, ScriptedModel};
+use crate::{LanguageModel, SpeechToText, TextToSpeech};
+
+/// What a vendor can take the place of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Speech to text.
+    Recogniser,
+    /// Language model.
+    Model,
+    /// Text to speech.
+    Voice,
+}
+
+/// Whether answers come in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Streams {
+    /// As they are made.
+    Yes,
+    /// All at once.
+    No,
+}
+
+/// What a vendor can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The name in configuration.
+    pub name: String,
+    /// The role.
+    pub role: Role,
+    /// The rates of the audio it gives or takes; empty for a model.
+    pub rates: Vec<SampleRate>,
+    /// Whether it answers in parts.
+    pub streams: Streams,
+    /// One line for people.
+    pub about: &'static str,
+}
+
+/// Whether something that a built-in vendor needs is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The vendor.
+    pub name: String,
+    /// What is wrong and what to do; None when it works.
+    pub problem: Option<String>,
+}
+
+/// No vendor of this role has this name; the configuration has to change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {role} \"{name}\"; there are: {known}")]
+pub struct UnknownProvider {
+    role: &'static str,
+    name: String,
+    known: String,
+}
+
+/// The vendors of this process, which share their threads.
+#[derive(Default)]
+pub struct Providers {
+    voice_threads: Option<usize>,
+    voices: OnceLock<Arc<VoicePool>>,
+}
+
+impl Providers {
+    /// Vendors with their defaults. Nothing is opened or started until it is asked for.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with this many threads for the built-in voice instead of one for each core.
+    #[must_use]
+    pub const fn with_voice_threads(mut self, threads: usize) -> Self {
+        self.voice_threads = Some(threads);
+        self
+    }
+
+    /// The voice of this name: `builtin`, `flite`, `flite:slt` and the like, `fake`.
+    pub fn voice(&self, name: &str) -> Result<Arc<dyn TextToSpeech>, UnknownProvider> {
+        let voice = match name {
+            "fake" => return Ok(Arc::new(FakeVoice::default())),
+            "builtin" | "flite" => Some(VoiceName::default()),
+            _ => name.strip_prefix("flite:").and_then(|voice| voice.parse().ok()),
+        };
+        let voice = voice.ok_or_else(|| {
+            let flite = VoiceName::ALL.map(|voice| format!("flite:{voice}")).join(", ");
+            unknown("voice", name, &format!("builtin, {flite}, fake"))
+        })?;
+        let pool = self.voices.get_or_init(|| Arc::new(self.voice_pool()));
+        Ok(Arc::new(FliteVoice::new(voice, Arc::clone(pool))))
+    }
+
+    /// The model of this name: `builtin` or `scripted` (following `script`), `fake` (says back what it hears).
+    pub fn model(&self, name: &str, script: &Arc<Script>) -> Result<Arc<dyn LanguageModel>, UnknownProvider> {
+        match name {
+            "builtin" | "scripted" => Ok(Arc::new(ScriptedModel::new(Arc::clone(script)))),
+            "fake" => Ok(Arc::new(FakeModel::echo(Manner::default()))),
+            _ => Err(unknown("model", name, "builtin, scripted, fake")),
+        }
+    }
+
+    /// The recogniser of this name: `fake` (always hears "hello").
+    pub fn recogniser(&self, name: &str) -> Result<Arc<dyn SpeechToText>, UnknownProvider> {
+        match name {
+            "fake" => Ok(Arc::new(FakeRecogniser::new(vec!["hello".to_owned()], Manner::default()))),
+            _ => Err(unknown("recogniser", name, "fake")),
+        }
+    }
+
+    /// Whether what the built-in vendors need is installed. Loads it.
+    pub fn doctor(&self) -> Vec<Finding> {
+        let voices = VoiceName::ALL.map(|voice| Finding {
+            name: format!("flite:{voice}"),
+            problem: flite::check(voice).err().map(|error| error.to_string()),
+        });
+        voices.to_vec()
+    }
+
+    fn voice_pool(&self) -> VoicePool {
+        self.voice_threads.map_or_else(VoicePool::default, VoicePool::new)
+    }
+}
+
+fn unknown(role: &'static str, name: &str, known: &str) -> UnknownProvider {
+    UnknownProvider { role, name: name.chars().take(60).collect(), known: known.to_owned() }
+}
