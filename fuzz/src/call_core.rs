@@ -1,0 +1,429 @@
+//! The core of a call under any sequence of inputs at any moments.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use audio::{Pcm, SampleRate, tone};
+use call::log::{LogWriter, replay};
+use call::{
+    Action, AgentKind, BargeIn, Call, CarrierEvent, Event, Heard, Idle, Input, Limits, Listen, Next, Output,
+    Playout, Settings, SpeechId, StreamStart, Thought, Tick, ToCarrier, Turn, TurnId, UtteranceId, Voiced,
+};
+use records::EndReason;
+
+use super::bytes::Bytes;
+
+/// Someone speaking, so that voice activity has something to find.
+const SPEECH: &[u8] = include_bytes!("../../crates/audio/tests/fixtures/speech.wav");
+/// More inputs than this teach nothing new and cost time.
+const MOST_STEPS: usize = 600;
+const TEXTS: [&str; 8] = [
+    "",
+    "yes",
+    "what are your opening hours",
+    "One. Two! Three? Four, five; six",
+    "हाँ जी, ठीक है।",
+    "I want to",
+    ".",
+    "a very long sentence without any end that goes on and on and on and on, and on, and so on and so forth and \
+     then some more, and on",
+];
+
+/// Whatever happens: no panic, at most one greeting, exactly one end and nothing after it, audio never further ahead
+/// of the caller than the lead, nothing for a carrier that is gone, every wait bounded, and the log of it all runs to
+/// the same answers again.
+pub fn call_core(data: &[u8]) {
+    let mut bytes = Bytes(data);
+    let mut world = World::new(&mut bytes);
+    world.give(Input::Time);
+    for _ in 0..MOST_STEPS {
+        let Some(op) = bytes.next() else { break };
+        world.step(op, &mut bytes);
+    }
+    world.finish();
+}
+
+struct World {
+    call: Call,
+    settings: Settings,
+    rate: SampleRate,
+    at: Tick,
+    next: Next,
+    speech: Vec<i16>,
+    spoken: usize,
+    asked: Asked,
+    seen: Seen,
+    log: Vec<u8>,
+}
+
+/// What the call has asked for and was not given yet.
+#[derive(Default)]
+struct Asked {
+    voices: Vec<UtteranceId>,
+    turns: Vec<TurnId>,
+    speeches: Vec<SpeechId>,
+    marks: VecDeque<String>,
+}
+
+/// What the call has done so far.
+#[derive(Default)]
+struct Seen {
+    answered: usize,
+    greetings: usize,
+    ended: usize,
+    detached: bool,
+    last_utterance: Option<UtteranceId>,
+}
+
+impl World {
+    fn new(bytes: &mut Bytes<'_>) -> Self {
+        let rate = bytes.pick([SampleRate::HZ_8000, SampleRate::HZ_16000, SampleRate::HZ_24000]);
+        let settings = settings(bytes);
+        let speech = audio::wav::read(SPEECH).expect("the fixture is a WAV file").samples;
+        let mut log = Vec::new();
+        LogWriter::new(&settings).header(&mut log, &settings, rate);
+        Self {
+            call: Call::new(Arc::new(settings.clone()), rate),
+            settings,
+            rate,
+            at: Tick::default(),
+            next: Next { deadline: None },
+            speech,
+            spoken: 0,
+            asked: Asked::default(),
+            seen: Seen::default(),
+            log,
+        }
+    }
+
+    fn step(&mut self, op: u8, bytes: &mut Bytes<'_>) {
+        const LENGTHS_US: [u64; 14] = [
+            0, 0, 1, 1_000, 5_000, 20_000, 20_000, 20_000, 40_000, 100_000, 200_000, 500_000, 1_000_000,
+            2_500_000,
+        ];
+        match usize::from(op >> 4) {
+            // The shell was asleep and missed its timers.
+            14 => self.at.0 += 300_000,
+            15 => self.at.0 += 3_000_000,
+            length => self.advance(LENGTHS_US[length]),
+        }
+        match op & 15 {
+            0 => {
+                let pcm = self.caller_audio(bytes);
+                self.give(Input::Carrier(CarrierEvent::Audio(pcm)));
+            }
+            1 => self.speak_for(bytes.byte() % 64),
+            2 => self.silent_for(bytes.byte() % 128),
+            3 => self.give(Input::Carrier(CarrierEvent::Start(Box::new(start(self.rate))))),
+            4 => {
+                let event = bytes.pick([CarrierKind::Connected, CarrierKind::Connected, CarrierKind::Clear]);
+                self.give(Input::Carrier(event.into()));
+            }
+            5 => self.give(Input::Carrier(CarrierEvent::Dtmf { digit: bytes.pick(['0', '5', '#', '*']) })),
+            6 => self.mark(bytes),
+            7 => self.rarely(
+                bytes,
+                Input::Carrier(CarrierEvent::Stop {
+                    reason: EndReason::CallerHungUp,
+                    word: "callended".to_owned(),
+                }),
+            ),
+            8 => self.give(Input::Detached { clean: bytes.byte() == 255 }),
+            9 => self.give(Input::Reattached),
+            10 => self.heard(bytes),
+            11 => self.thought(bytes),
+            12 | 13 => self.voiced(bytes),
+            14 => self.answer_all(),
+            _ => self.rarely(bytes, Input::End(EndReason::Drained)),
+        }
+    }
+
+    /// What would end nearly every run at once if it came as often as the rest.
+    fn rarely(&mut self, bytes: &mut Bytes<'_>, input: Input) {
+        let input = if bytes.byte() < 8 { input } else { Input::Time };
+        self.give(input);
+    }
+
+    fn caller_audio(&mut self, bytes: &mut Bytes<'_>) -> Pcm {
+        let samples = bytes.pick([0, 1, 7, 160, 160, 320, 480, 1600, 4000]);
+        match bytes.byte() % 4 {
+            0 => Pcm::silence(samples),
+            1 => self.speech_samples(samples),
+            2 => (0..samples).map(|at| if at % 2 == 0 { i16::MAX } else { i16::MIN }).collect(),
+            _ => (0..samples).map(|at| (at as i16).wrapping_mul(31_415)).collect(),
+        }
+    }
+
+    fn speech_samples(&mut self, samples: usize) -> Pcm {
+        let from = self.spoken % self.speech.len();
+        self.spoken += samples;
+        self.speech.iter().cycle().skip(from).take(samples).copied().collect()
+    }
+
+    fn speak_for(&mut self, frames: u8) {
+        for _ in 0..frames {
+            self.advance(20_000);
+            let pcm = self.speech_samples(self.rate.samples(20_000));
+            self.give(Input::Carrier(CarrierEvent::Audio(pcm)));
+        }
+    }
+
+    fn silent_for(&mut self, frames: u8) {
+        for _ in 0..frames {
+            self.advance(20_000);
+            self.give(Input::Carrier(CarrierEvent::Audio(Pcm::silence(self.rate.samples(20_000)))));
+        }
+    }
+
+    fn mark(&mut self, bytes: &mut Bytes<'_>) {
+        let name = match bytes.byte() % 4 {
+            0 => "never_sent".to_owned(),
+            1 => self.asked.marks.pop_back().unwrap_or_default(),
+            _ => self.asked.marks.pop_front().unwrap_or_default(),
+        };
+        self.give(Input::Carrier(CarrierEvent::Mark { name }));
+    }
+
+    fn heard(&mut self, bytes: &mut Bytes<'_>) {
+        let speech = one_of(&mut self.asked.speeches, bytes).unwrap_or(SpeechId(u32::from(bytes.byte())));
+        let text = bytes.pick(TEXTS).to_owned();
+        let what = match bytes.byte() % 4 {
+            0 => Heard::Partial(text),
+            1 => Heard::Failed("too slow".to_owned()),
+            _ => Heard::Final(text),
+        };
+        self.give(Input::Heard { speech, what });
+    }
+
+    fn thought(&mut self, bytes: &mut Bytes<'_>) {
+        let turn = one_of(&mut self.asked.turns, bytes).unwrap_or(TurnId(u32::from(bytes.byte())));
+        let what = match bytes.byte() % 8 {
+            0..=3 => Thought::Delta(bytes.pick(TEXTS).to_owned()),
+            4 => Thought::Action(Action::EndCall),
+            5 => Thought::Failed("it broke".to_owned()),
+            _ => Thought::Done,
+        };
+        self.give(Input::Thought { turn, what });
+    }
+
+    fn voiced(&mut self, bytes: &mut Bytes<'_>) {
+        let utterance = one_of(&mut self.asked.voices, bytes).unwrap_or(UtteranceId(u32::from(bytes.byte())));
+        let rate = bytes.pick([
+            SampleRate::HZ_8000,
+            SampleRate::HZ_16000,
+            SampleRate::HZ_22050,
+            SampleRate::HZ_48000,
+        ]);
+        let what = match bytes.byte() % 6 {
+            0 => Voiced::Done,
+            1 => Voiced::Failed("no such voice".to_owned()),
+            2 => Voiced::Audio { rate, pcm: Pcm::silence(usize::from(bytes.byte())) },
+            _ => Voiced::Audio { rate, pcm: tone(rate, 300.0, u32::from(bytes.byte()) * 8, -12.0).into() },
+        };
+        self.give(Input::Voiced { utterance, what });
+    }
+
+    /// Every vendor answers all it was asked, as on a good day.
+    fn answer_all(&mut self) {
+        for speech in std::mem::take(&mut self.asked.speeches) {
+            self.give(Input::Heard { speech, what: Heard::Final(TEXTS[2].to_owned()) });
+        }
+        for turn in std::mem::take(&mut self.asked.turns) {
+            self.give(Input::Thought { turn, what: Thought::Delta(TEXTS[3].to_owned()) });
+            self.give(Input::Thought { turn, what: Thought::Done });
+        }
+        for utterance in std::mem::take(&mut self.asked.voices) {
+            let (rate, pcm) = (SampleRate::HZ_16000, tone(SampleRate::HZ_16000, 300.0, 700, -12.0).into());
+            self.give(Input::Voiced { utterance, what: Voiced::Audio { rate, pcm } });
+            self.give(Input::Voiced { utterance, what: Voiced::Done });
+        }
+    }
+
+    /// Lets time pass as a shell does that is never late.
+    fn advance(&mut self, micros: u64) {
+        let until = Tick(self.at.0 + micros);
+        while let Some((due, _)) = self.next.deadline.filter(|(due, _)| *due <= until) {
+            self.at = self.at.max(due);
+            self.give(Input::Time);
+        }
+        self.at = until;
+    }
+
+    fn give(&mut self, input: Input) {
+        let was_over = self.seen.ended > 0;
+        match &input {
+            Input::Detached { .. } => self.seen.detached = true,
+            Input::Reattached => self.seen.detached = false,
+            _ => {}
+        }
+        let writer = LogWriter::new(&self.settings);
+        writer.input(&mut self.log, self.at, &input);
+        let mut out = Vec::new();
+        self.next = self.call.handle(self.at, input, &mut out);
+        writer.outputs(&mut self.log, self.at, &out);
+        assert!(!was_over || out.is_empty(), "after the end: {out:?}");
+        for (index, output) in out.iter().enumerate() {
+            self.check(output, index + 1 == out.len());
+        }
+        let over = self.seen.ended > 0;
+        assert_eq!(self.call.is_over(), over, "over, and said so");
+        match self.next.deadline {
+            None => assert!(over, "a call that is not over always waits for something"),
+            Some((due, timer)) => {
+                assert!(!over && due > self.at, "{timer:?} is due at {due}, now is {}", self.at)
+            }
+        }
+    }
+
+    fn check(&mut self, output: &Output, last: bool) {
+        match output {
+            Output::Carrier(message) => {
+                assert!(!self.seen.detached, "{message:?} for a carrier that is gone");
+                self.check_message(message);
+            }
+            Output::Listen(Listen::Finish(speech)) => self.asked.speeches.push(*speech),
+            Output::Listen(_) => {}
+            Output::Think { turn, prompt } => {
+                assert!(
+                    prompt.messages.len() <= self.settings.limits.history_messages,
+                    "the history is bounded"
+                );
+                self.asked.turns.push(*turn);
+            }
+            Output::StopThinking(turn) => self.asked.turns.retain(|asked| asked != turn),
+            Output::Voice { utterance, .. } => {
+                assert!(self.seen.last_utterance < Some(*utterance), "an utterance is asked for once");
+                self.seen.last_utterance = Some(*utterance);
+                self.asked.voices.push(*utterance);
+            }
+            Output::StopVoice(utterance) => self.asked.voices.retain(|asked| asked != utterance),
+            Output::Event(Event::Greeting) => self.seen.greetings += 1,
+            Output::Event(Event::Answered { .. }) => self.seen.answered += 1,
+            Output::Event(_) => {}
+            Output::Ended { .. } => {
+                self.seen.ended += 1;
+                assert!(last, "the end comes last");
+            }
+        }
+        let Seen { greetings, answered, ended, .. } = self.seen;
+        assert!(
+            greetings <= 1 && answered <= 1 && ended <= 1,
+            "{greetings} greetings, {answered} answers, {ended} ends"
+        );
+    }
+
+    fn check_message(&mut self, message: &ToCarrier) {
+        match message {
+            ToCarrier::Media { pcm, plays_at } if self.settings.agent != AgentKind::Echo => {
+                let Playout { chunk_bytes, lead_ms } = self.settings.playout;
+                assert_eq!(pcm.len() * 2, chunk_bytes, "every chunk has its full length");
+                let chunk_us = self.rate.micros(pcm.len());
+                let most = (lead_ms * 1000).max(chunk_us);
+                let ahead = plays_at.since(self.at).0 + chunk_us;
+                // One more chunk: the silence that stands in for a first word may come at any moment.
+                assert!(
+                    ahead <= most + chunk_us + 1000,
+                    "{ahead} us ahead of the caller, {most} are allowed"
+                );
+            }
+            ToCarrier::Mark { name } => self.asked.marks.push_back(name.clone()),
+            _ => {}
+        }
+    }
+
+    /// Nobody says anything any more: the call must end by itself, and stay ended, and its log must be true.
+    fn finish(mut self) {
+        let limits = &self.settings.limits;
+        let latest = self.at.0.max(limits.max_call_ms * 1000) + 120_000_000;
+        while let Some((due, timer)) = self.next.deadline {
+            assert!(due.0 <= latest, "{timer:?} waits until {due}, long after the longest call");
+            self.at = self.at.max(due);
+            self.give(Input::Time);
+        }
+        self.give(Input::Time);
+        assert_eq!(self.seen.ended, 1, "every call ends");
+        self.give(Input::Reattached);
+        self.give(Input::End(EndReason::Operator));
+        self.speak_for(2);
+
+        let log = String::from_utf8(self.log).expect("the log is JSON");
+        let again = replay(&log, |_| Ok(())).expect("what was logged can be run again");
+        assert!(again.differences.is_empty(), "the log runs to other answers: {:?}", again.differences);
+    }
+}
+
+#[derive(Clone, Copy)]
+enum CarrierKind {
+    Connected,
+    Clear,
+}
+
+impl From<CarrierKind> for CarrierEvent {
+    fn from(kind: CarrierKind) -> Self {
+        match kind {
+            CarrierKind::Connected => Self::Connected,
+            CarrierKind::Clear => Self::Clear,
+        }
+    }
+}
+
+/// One of what was asked for, kept or taken out, by choice.
+fn one_of<T: Copy>(asked: &mut Vec<T>, bytes: &mut Bytes<'_>) -> Option<T> {
+    let choice = bytes.byte();
+    if asked.is_empty() || choice == 255 {
+        return None;
+    }
+    let index = usize::from(choice >> 1) % asked.len();
+    Some(if choice & 1 == 0 { asked[index] } else { asked.remove(index) })
+}
+
+fn start(rate: SampleRate) -> StreamStart {
+    StreamStart {
+        stream: "s".to_owned(),
+        call: None,
+        account: None,
+        from: None,
+        to: None,
+        custom: std::collections::BTreeMap::new(),
+        rate,
+    }
+}
+
+fn settings(bytes: &mut Bytes<'_>) -> Settings {
+    let listening = AgentKind::Assistant;
+    let agent = bytes.pick([
+        listening,
+        listening,
+        listening,
+        listening,
+        AgentKind::Greeting,
+        AgentKind::Beep,
+        AgentKind::Echo,
+        AgentKind::Silent,
+    ]);
+    let flags = bytes.byte();
+    let flag = |bit: u8| flags & (1 << bit) != 0;
+    Settings {
+        agent,
+        greeting: if flag(0) { String::new() } else { "Hello. How can I help?".to_owned() },
+        barge_in: BargeIn {
+            enabled: !flag(1),
+            min_speech_ms: if flag(2) { 0 } else { 300 },
+            protect_ms: if flag(3) { 0 } else { 200 },
+            resume_ms: if flag(4) { 0 } else { 1000 },
+            ..BargeIn::default()
+        },
+        turn: Turn { longest_ms: if flag(5) { 500 } else { 10_000 }, ..Turn::default() },
+        idle: Idle {
+            prompt_after_ms: if flag(6) { 0 } else { 2_000 },
+            hang_up_after_ms: if flag(7) { 0 } else { 5_000 },
+            ..Idle::default()
+        },
+        limits: Limits { max_call_ms: 30_000, history_messages: 6, ..Limits::default() },
+        playout: Playout {
+            chunk_bytes: bytes.pick([3200, 320, 640, 1600, 9600]),
+            lead_ms: bytes.pick([400, 0, 1, 100, 2000]),
+        },
+        ..Settings::default()
+    }
+}

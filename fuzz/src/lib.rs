@@ -1,0 +1,25 @@
+//! What each fuzz target does with its bytes, as plain functions, so that the committed corpora can be run through
+//! them by an ordinary test on stable Rust (`make fuzz-replay`) as well as by libFuzzer (`make fuzz`).
+//! A property that does not hold is a panic.
+
+mod bytes;
+mod call_core;
+mod exotel_decode;
+mod pcm_bytes;
+mod wav_read;
+
+pub use call_core::call_core;
+pub use exotel_decode::exotel_decode;
+pub use pcm_bytes::pcm_bytes;
+pub use wav_read::wav_read;
+
+/// A target: takes any bytes, and panics when a property does not hold.
+pub type Target = fn(&[u8]);
+
+/// Every target with the name of its corpus.
+pub const TARGETS: [(&str, Target); 4] = [
+    ("call_core", call_core),
+    ("exotel_decode", exotel_decode),
+    ("pcm_bytes", pcm_bytes),
+    ("wav_read", wav_read),
+];
