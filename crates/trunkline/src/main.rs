@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod failure;
 mod logging;
+mod server;
 mod speech;
 mod terminal;
 mod vendors;

@@ -1,7 +1,12 @@
 //! The commands, one file each. A command is its arguments and `run`.
 
+mod call;
 mod config;
+mod demo;
+mod doctor;
 mod phone;
+mod replay;
+mod serve;
 
 use clap::{Parser, Subcommand};
 
@@ -25,16 +30,26 @@ const EXAMPLES: &str = "Examples:
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Serve(serve::Serve),
+    Demo(demo::Demo),
     Phone(phone::Phone),
+    Call(call::CallCommand),
+    Replay(replay::Replay),
     Config(config::ConfigCommand),
+    Doctor(doctor::Doctor),
 }
 
 impl Command {
     /// Does it.
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
+            Self::Serve(command) => command.run(),
+            Self::Demo(command) => command.run(),
             Self::Phone(command) => command.run(),
+            Self::Call(command) => command.run(),
+            Self::Replay(command) => command.run(),
             Self::Config(command) => command.run(),
+            Self::Doctor(command) => command.run(),
         }
     }
 }
@@ -42,4 +57,10 @@ impl Command {
 /// A runtime for commands that need one but carry no load.
 fn small_runtime() -> Result<tokio::runtime::Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+/// Every call has ids of its own, or the server takes it for a carrier's reconnect.
+fn seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    now.as_micros() as u64 ^ (u64::from(std::process::id()) << 48)
 }

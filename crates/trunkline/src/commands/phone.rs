@@ -10,8 +10,9 @@ use clap::{Args, ValueEnum};
 use sim::phone::{CallPlan, EndedBy, Numbers, PhoneError, PhoneEvent, PhoneReport};
 
 use crate::failure::{EXIT_CODES, Failure};
+use crate::speech;
 use crate::terminal::{bold, dim, json, message, say};
-use crate::{speech, vendors};
+use crate::vendors::Vendors;
 
 /// Be the caller on any server that speaks the carrier's protocol.
 ///
@@ -108,7 +109,7 @@ impl Phone {
         let mut plan = CallPlan::new(self.url.clone());
         plan.rate = rate;
         plan.patience = Duration::from_secs_f64(self.patience);
-        plan.caller = sim::phone::Caller::numbered(seed());
+        plan.caller = sim::phone::Caller::numbered(super::seed());
         if self.types == Types::Docs {
             plan.numbers = Numbers::Docs;
         }
@@ -121,15 +122,10 @@ impl Phone {
         if let Some(token) = &self.token {
             plan.headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
         }
-        plan.steps = self.steps.spoken(|| vendors::voice(&self.voice), rate).await?;
+        let vendors = Vendors::new();
+        plan.steps = self.steps.spoken(|| vendors.voice(&self.voice), rate).await?;
         Ok(plan)
     }
-}
-
-/// Every call has ids of its own, or the server takes it for a carrier's reconnect.
-fn seed() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    now.as_micros() as u64 ^ (u64::from(std::process::id()) << 48)
 }
 
 fn failure(error: PhoneError) -> Failure {

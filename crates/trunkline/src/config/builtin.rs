@@ -16,8 +16,8 @@ pub(super) fn text(name: &str) -> Option<&'static str> {
         }
         "assistant" => {
             "kind = 'assistant'\n\
-             greeting = 'Hello, this is the reception desk. I am an automatic assistant. How can I help you?'\n\
-             prompt = 'You are the reception desk of a small clinic. Answer in one or two short sentences.'"
+             greeting = 'Hello, this is Sunrise Dental. I am an automatic assistant. How can I help you?'\n\
+             prompt = 'You are the reception desk of a small dental clinic. Answer in one or two short sentences.'"
         }
         _ => return None,
     })

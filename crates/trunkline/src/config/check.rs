@@ -8,11 +8,12 @@ use super::problem::Problem;
 use super::schema::{Agent, Config};
 
 /// The voices that are built in.
-pub(crate) const VOICES: [&str; 5] = ["flite:slt", "flite:rms", "flite:awb", "flite:kal", "flite:kal16"];
+pub(crate) const VOICES: [&str; 7] =
+    ["builtin", "flite:slt", "flite:rms", "flite:awb", "flite:kal", "flite:kal16", "fake"];
 /// The recognisers that are built in.
-pub(crate) const RECOGNISERS: [&str; 1] = ["builtin"];
+pub(crate) const RECOGNISERS: [&str; 2] = ["builtin", "fake"];
 /// The models that are built in.
-pub(crate) const MODELS: [&str; 1] = ["scripted"];
+pub(crate) const MODELS: [&str; 3] = ["builtin", "scripted", "fake"];
 
 /// All that is wrong. `place` says where a key was set.
 pub(super) fn check(config: &Config, place: impl Fn(&str) -> String) -> Vec<Problem> {
@@ -41,6 +42,12 @@ fn server(config: &Config, add: &mut impl FnMut(&str, String)) {
         add(
             "server.ws_path",
             format!("\"{}\" is no path; it begins with / and has no query", server.ws_path),
+        );
+    }
+    if ![8_000, 16_000, 24_000].contains(&server.stream_rate) {
+        add(
+            "server.stream_rate",
+            format!("{} is no rate of the carrier; use 8000, 16000 or 24000", server.stream_rate),
         );
     }
     if let Some(url) = &server.public_url
@@ -91,10 +98,8 @@ fn agent(under: &str, agent: &Agent, add: &mut impl FnMut(&str, String)) {
             add(&at(key), no_such(what, name, known));
         }
     }
-    if let Some(file) = &agent.script
-        && let Err(error) = std::fs::File::open(file)
-    {
-        add(&at("script"), format!("the file {} can't be read: {error}", file.display()));
+    if let Err(why) = crate::vendors::script(agent.script.as_deref()) {
+        add(&at("script"), why);
     }
     for problem in agent.call_settings().problems() {
         add(under, problem);

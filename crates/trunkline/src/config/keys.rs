@@ -69,9 +69,12 @@ pub(crate) const KEYS: &[Key] = &[
     key("agents.*.prompt", "Instructions to the model."),
     key("agents.*.apology", "Said when the model or the voice fails."),
     key("agents.*.language", "What is spoken, as BCP 47."),
-    key("agents.*.voice", "`flite:slt`, `flite:rms`, `flite:awb`, `flite:kal`, `flite:kal16`."),
-    key("agents.*.recogniser", "`builtin`."),
-    key("agents.*.model", "`scripted`."),
+    key(
+        "agents.*.voice",
+        "`flite:slt`, `flite:rms`, `flite:awb`, `flite:kal`, `flite:kal16`; `fake` for load tests.",
+    ),
+    key("agents.*.recogniser", "`builtin`; `fake` for load tests."),
+    key("agents.*.model", "`scripted`; `fake` for load tests."),
     key(
         "agents.*.script",
         "The dialogue of the scripted model (TOML). Without it, the built-in reception desk.",

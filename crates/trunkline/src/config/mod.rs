@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 use ::config::{Value, ValueKind};
 
+#[cfg(test)]
+pub(crate) use check::{MODELS, RECOGNISERS, VOICES};
 pub(crate) use problem::{Problem, Problems, suggestion};
 pub(crate) use schema::{Agent, Config, LogFormat};
 pub(crate) use show::{defaults, effective, effective_json};
@@ -25,11 +27,6 @@ use layers::Tree;
 
 /// The file that is read when none is named and it exists.
 pub(crate) const DEFAULT_FILE: &str = "trunkline.toml";
-
-/// Says that there is no such voice, and which there are.
-pub(crate) fn no_such_voice(name: &str) -> String {
-    layers::no_such("voice", name, &check::VOICES)
-}
 
 /// Where a configuration comes from.
 #[derive(Debug, Clone, Default)]

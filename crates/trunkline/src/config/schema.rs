@@ -44,6 +44,7 @@ pub(crate) struct Server {
     pub(crate) listen: SocketAddr,
     pub(crate) public_url: Option<String>,
     pub(crate) ws_path: String,
+    pub(crate) stream_rate: u32,
     #[serde(serialize_with = "redacted")]
     pub(crate) token: Option<SecretString>,
     pub(crate) token_file: Option<PathBuf>,
@@ -61,6 +62,7 @@ impl Default for Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
             ws_path: "/voicebot/ws".to_owned(),
+            stream_rate: 8_000,
             token: None,
             token_file: None,
             basic: Basic::default(),

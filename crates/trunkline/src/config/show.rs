@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::keys::{AGENT, ALIASES, KEYS, Key};
+use super::keys::{AGENT, KEYS, Key};
 use super::schema::{Agent, Config};
 use super::{Loaded, builtin};
 
@@ -112,7 +112,7 @@ pub(super) fn markdown() -> String {
         let _ = writeln!(out, "| `{}` | {value} | {about} |", path.replacen("agents.*", "agents.NAME", 1));
     }
     out.push_str("\n| Environment name | Same as |\n|---|---|\n");
-    for alias in ALIASES {
+    for alias in super::keys::ALIASES {
         let _ = writeln!(out, "| `{}` | `{}` |", alias.name, alias.path);
     }
     out.push_str("| `PORT` | the port of `server.listen` |\n");

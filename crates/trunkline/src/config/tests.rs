@@ -158,7 +158,7 @@ fn an_agent_takes_what_it_does_not_set_from_the_built_in_one_and_the_defaults() 
         (assistant.voice.as_str(), assistant.turn.stop_ms, assistant.turn.end_silence_ms),
         ("flite:rms", 300, 700)
     );
-    assert!(assistant.greeting.contains("reception desk"));
+    assert!(assistant.greeting.contains("Sunrise Dental"));
     assert_eq!(agents["desk"].voice, "flite:awb");
     assert_eq!(agents["desk"].kind, call::AgentKind::Greeting);
     let names: Vec<&str> = agents.keys().map(String::as_str).collect();

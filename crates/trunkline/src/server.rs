@@ -1,0 +1,223 @@
+//! The server put together: agents, data plane, control plane and listener in one process. `serve` runs it for
+//! the world, `demo` for one call.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use audio::SampleRate;
+use control::{Control, DataPlane, Heartbeat, Recorder};
+use gateway::{Auth, BindError, Gateway, Limits, Listener, Timing, Tls};
+use secrecy::ExposeSecret as _;
+use sha2::{Digest as _, Sha256};
+use store::{OpenError, Store};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::vendors::Vendors;
+
+/// How often the certificate's files are looked at.
+const TLS_WATCH: Duration = Duration::from_secs(5);
+/// How long the store may take to write what it holds at the end.
+const LAST_WRITES: Duration = Duration::from_secs(5);
+
+/// A running server.
+pub(crate) struct Server {
+    address: SocketAddr,
+    gateway: Arc<Gateway>,
+    store: Store,
+    tls: Option<Arc<Tls>>,
+    vendors: Vendors,
+    heartbeat: Heartbeat,
+    running: Mutex<Config>,
+    stop: CancellationToken,
+    listener: JoinHandle<()>,
+}
+
+/// The data plane as the control plane sees it.
+struct Plane(Arc<Gateway>);
+
+impl DataPlane for Plane {
+    fn mode(&self) -> String {
+        let agent = self.0.default_agent();
+        agent.map_or_else(String::new, |agent| agent.settings.agent.as_str().to_owned())
+    }
+
+    fn calls(&self) -> usize {
+        self.0.capacity().calls
+    }
+
+    fn max_calls(&self) -> usize {
+        self.0.capacity().max_calls
+    }
+
+    fn is_draining(&self) -> bool {
+        self.0.is_draining()
+    }
+}
+
+impl Server {
+    /// Starts everything. Needs a runtime. When it returns, calls are answered.
+    pub(crate) fn start(config: Config) -> Result<Self, Failure> {
+        // The port first: a second server must not touch the first one's data.
+        let listener = gateway::bind(config.server.listen).map_err(|error| match error {
+            BindError::Taken { .. } => Failure::unavailable(error.to_string()),
+            BindError::Refused { .. } => Failure::unavailable(error.to_string()),
+        })?;
+        let address = listener.local_addr()?;
+        let tls = match (&config.server.tls.cert, &config.server.tls.key) {
+            (Some(cert), Some(key)) => {
+                Some(Tls::load(cert, key).map_err(|error| Failure::config(error.to_string()))?)
+            }
+            _ => None,
+        };
+        let recorder = Recorder::install().map_err(|error| Failure::failed(error.to_string()))?;
+        let store = Store::open(&config.data.dir).map_err(|error| match error {
+            OpenError::InUse(_) => Failure::unavailable(error.to_string()),
+            OpenError::Io(..) => Failure::config(error.to_string()),
+        })?;
+        let vendors = Vendors::new();
+        let agents = vendors.agents(&config)?;
+        let gateway = Gateway::new(data_plane(&config), agents, Some(store.clone()))
+            .map_err(|error| Failure::config(error.to_string()))?;
+        let (upkeep, measured) = (recorder.clone(), store.clone());
+        let heartbeat = Heartbeat::start(move || {
+            upkeep.run_upkeep();
+            control::measure_store(&measured);
+        });
+        let routes = gateway.router().merge(control::router(Control {
+            store: store.clone(),
+            data_plane: Arc::new(Plane(gateway.clone())),
+            heartbeat: heartbeat.clone(),
+            recorder: Some(recorder),
+            token: config.server.token.clone(),
+        }));
+        let limits = &config.server.limits;
+        let limits = Limits {
+            head: Duration::from_millis(limits.header_timeout_ms),
+            per_address: limits.connections_per_address,
+            connections: limits.max_connections,
+        };
+        let stop = CancellationToken::new();
+        if let Some(tls) = &tls {
+            tokio::spawn(tls.clone().watch(TLS_WATCH, stop.clone()));
+        }
+        let listener = tokio::spawn(Listener::new(limits, tls.clone()).serve(listener, routes, stop.clone()));
+        Ok(Self {
+            address,
+            gateway,
+            store,
+            tls,
+            vendors,
+            heartbeat,
+            running: Mutex::new(config),
+            stop,
+            listener,
+        })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its calls.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// How many calls run.
+    pub(crate) fn calls(&self) -> usize {
+        self.gateway.calls()
+    }
+
+    /// The runtime's pulse.
+    pub(crate) fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
+    }
+
+    /// Takes another configuration over, as far as that goes while calls run: agents and certificate. Gives the
+    /// settings that want a restart. On an error all stays as it was.
+    pub(crate) fn reload(&self, config: &Config) -> Result<Vec<&'static str>, Failure> {
+        let agents = self.vendors.agents(config)?;
+        if let Some(tls) = &self.tls {
+            tls.reload().map_err(|error| Failure::config(error.to_string()))?;
+        }
+        self.gateway.reload(agents).map_err(|error| Failure::config(error.to_string()))?;
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = needs_restart(&running, config);
+        running.agents.clone_from(&config.agents);
+        Ok(left)
+    }
+
+    /// Takes no more calls, lets those that run end by themselves for at most `limit`, then ends them. Gives how
+    /// many had to be ended.
+    pub(crate) async fn drain(&self, limit: Duration) -> usize {
+        self.gateway.drain(limit).await
+    }
+
+    /// Stops listening and writes what is to be written. Calls have been drained.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        if self.listener.await.is_err() {
+            tracing::error!("the listener ended by a panic");
+        }
+        let store = self.store;
+        let flushed = tokio::task::spawn_blocking(move || store.flush(LAST_WRITES)).await;
+        if !matches!(flushed, Ok(true)) {
+            tracing::error!("not all records could be written");
+        }
+    }
+}
+
+fn data_plane(config: &Config) -> gateway::Config {
+    let server = &config.server;
+    let basic = server.basic.password.clone().map(|password| (server.basic.user.clone(), password));
+    gateway::Config {
+        ws_path: server.ws_path.clone(),
+        public_url: server.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+        stream_rate: SampleRate::try_from(server.stream_rate).unwrap_or(SampleRate::HZ_8000),
+        auth: Auth { bearer: server.token.clone(), basic, token_secret: token_secret(config) },
+        default_agent: config.default_agent.clone(),
+        max_calls: server.max_calls,
+        timing: Timing {
+            ping_every: Duration::from_millis(server.limits.ping_interval_ms),
+            silent_for: Duration::from_millis(server.limits.idle_timeout_ms),
+            ..Timing::default()
+        },
+    }
+}
+
+/// The key of the tokens in URLs follows from the token, so that a URL which the webhook handed out just before
+/// a restart, or on another machine with the same token, holds here too.
+fn token_secret(config: &Config) -> Option<[u8; 32]> {
+    let secret = config.server.token.as_ref().or(config.server.basic.password.as_ref())?;
+    let mut digest = Sha256::new();
+    digest.update(b"trunkline url token, version 1\0");
+    digest.update(secret.expose_secret());
+    Some(digest.finalize().into())
+}
+
+fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
+    let secret = |config: &Config| config.server.token.as_ref().map(|token| token.expose_secret().to_owned());
+    let (old, new) = (&running.server, &wanted.server);
+    [
+        ("server.listen", old.listen != new.listen),
+        ("server.public_url", old.public_url != new.public_url),
+        ("server.ws_path", old.ws_path != new.ws_path),
+        ("server.stream_rate", old.stream_rate != new.stream_rate),
+        ("server.token", secret(running) != secret(wanted)),
+        ("server.tls", old.tls != new.tls),
+        ("server.limits", old.limits != new.limits),
+        ("server.max_calls", old.max_calls != new.max_calls),
+        ("server.worker_threads", old.worker_threads != new.worker_threads),
+        ("data.dir", running.data != wanted.data),
+        ("log", running.log != wanted.log),
+        ("default_agent", running.default_agent != wanted.default_agent),
+    ]
+    .into_iter()
+    .filter_map(|(name, differs)| differs.then_some(name))
+    .collect()
+}
