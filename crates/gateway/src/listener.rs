@@ -118,6 +118,14 @@ pub struct Listener {
     open: Arc<Mutex<Open>>,
 }
 
+/// What every connection of a listener needs.
+struct Serving {
+    head: Duration,
+    tls: Option<Arc<Tls>>,
+    router: Router,
+    stop: CancellationToken,
+}
+
 impl Listener {
     /// With these limits, over TLS when it is given.
     pub fn new(limits: Limits, tls: Option<Arc<Tls>>) -> Self {
@@ -128,25 +136,21 @@ impl Listener {
     /// limit, and returns. Media sockets are not waited for: that is the gateway's drain.
     pub async fn serve(self, listener: TcpListener, router: Router, stop: CancellationToken) {
         let tasks = TaskTracker::new();
-        let grace = self.limits.head;
-        let me = Arc::new(self);
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                accepted = listener.accept() => accepted,
-            };
+        let head = self.limits.head;
+        let serving = Arc::new(Serving { head, tls: self.tls.clone(), router, stop: stop.clone() });
+        while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
             match accepted {
                 Ok((stream, from)) => {
-                    let Some(counted) = me.count(from.ip()) else {
+                    let Some(counted) = self.count(from.ip()) else {
                         rejected("connections");
                         continue;
                     };
                     prepare(&stream);
-                    let (me, router, stop) = (me.clone(), router.clone(), stop.clone());
-                    tasks.spawn(
-                        async move { me.connection(stream, Peer(from), router, &stop, counted).await },
-                    );
+                    let serving = serving.clone();
+                    tasks.spawn(async move {
+                        serving.connection(stream, Peer(from)).await;
+                        drop(counted);
+                    });
                 }
                 Err(error) => {
                     tracing::error!(%error, "a connection can't be accepted");
@@ -157,63 +161,7 @@ impl Listener {
         drop(listener);
         tasks.close();
         // Who has not finished a request by now never will.
-        let _ = timeout(grace, tasks.wait()).await;
-    }
-
-    async fn connection(
-        &self,
-        stream: TcpStream,
-        peer: Peer,
-        router: Router,
-        stop: &CancellationToken,
-        counted: Counted,
-    ) {
-        match &self.tls {
-            None => self.http(stream, peer, router, stop).await,
-            Some(tls) => match timeout(self.limits.head, tls.acceptor().accept(stream)).await {
-                Ok(Ok(stream)) => self.http(stream, peer, router, stop).await,
-                Ok(Err(error)) => {
-                    rejected("tls");
-                    tracing::debug!(%error, peer = %peer.0, "a TLS handshake failed");
-                }
-                Err(_) => rejected("tls_timeout"),
-            },
-        }
-        drop(counted);
-    }
-
-    async fn http(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        peer: Peer,
-        router: Router,
-        stop: &CancellationToken,
-    ) {
-        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-            request.extensions_mut().insert(peer);
-            router.clone().oneshot(request)
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.head)
-            .max_buf_size(HEAD_BYTES)
-            .max_headers(HEAD_LINES)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades();
-        let mut connection = std::pin::pin!(connection);
-        let served = tokio::select! {
-            served = connection.as_mut() => served,
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = served {
-            if error.is_timeout() {
-                rejected("head_timeout");
-            }
-            tracing::debug!(%error, peer = %peer.0, "a connection ended badly");
-        }
+        let _ = timeout(head, tasks.wait()).await;
     }
 
     fn count(&self, address: IpAddr) -> Option<Counted> {
@@ -228,6 +176,49 @@ impl Listener {
         *of_address += 1;
         open.all += 1;
         Some(Counted { open: self.open.clone(), address })
+    }
+}
+
+impl Serving {
+    async fn connection(&self, stream: TcpStream, peer: Peer) {
+        let Some(tls) = &self.tls else { return self.http(stream, peer).await };
+        match timeout(self.head, tls.acceptor().accept(stream)).await {
+            Ok(Ok(stream)) => self.http(stream, peer).await,
+            Ok(Err(error)) => {
+                rejected("tls");
+                tracing::debug!(%error, peer = %peer.0, "a TLS handshake failed");
+            }
+            Err(_) => rejected("tls_timeout"),
+        }
+    }
+
+    async fn http(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
+        let router = self.router.clone();
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            router.clone().oneshot(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.head)
+            .max_buf_size(HEAD_BYTES)
+            .max_headers(HEAD_LINES)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = served {
+            if error.is_timeout() {
+                rejected("head_timeout");
+            }
+            tracing::debug!(%error, peer = %peer.0, "a connection ended badly");
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A gateway on a port of its own, and a carrier that opens sockets to it.
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
+#![allow(unreachable_pub, reason = "one support module for several test binaries")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for code")]
 
 use std::net::SocketAddr;
