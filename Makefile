@@ -13,9 +13,12 @@ help: ## Show this list
 setup: ## Install the system packages that are missing (Debian, Ubuntu)
 	@scripts/setup.sh
 
-run: setup ## Install, build, start the server and play a demonstration call against it
+run: setup ## Install, build, play a demonstration call against the server; on a terminal, go on serving
 	$(CARGO) build --release --locked -p trunkline
 	@$(CARGO) run --quiet --release --locked -p trunkline -- demo
+	@if [ -t 0 ] && [ -t 1 ] && [ -z "$$CI" ]; then \
+		exec $(CARGO) run --quiet --release --locked -p trunkline -- serve; \
+	fi
 
 serve: setup ## Build and run the server until Ctrl-C
 	$(CARGO) run --release --locked -p trunkline -- serve
