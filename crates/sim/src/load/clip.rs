@@ -1,0 +1,151 @@
+//! What the callers of a load say, encoded once for all of them.
+
+use audio::{Pcm, SampleRate, VoiceDetector, level_db};
+use base64_simd::STANDARD;
+
+/// Samples of a frame of 20 ms at 8 kHz.
+const FRAME: usize = 160;
+/// The length of what is said: a second and a half.
+const SPOKEN: usize = 75;
+/// Its frames at the end that are to be voice.
+const EDGE: usize = 8;
+/// How many different frames of quiet there are.
+const QUIET: usize = 50;
+/// The line's own noise, as a peak: about -66 dB.
+const NOISE_PEAK: i64 = 28;
+/// As loud as people are on the phone, in dB below full scale.
+const SPEECH_DB: f32 = -20.0;
+
+/// A little speech and a second of quiet line noise, as base64 of frames of 20 ms at 8 kHz.
+#[derive(Debug)]
+pub struct Clip {
+    speech: Vec<String>,
+    quiet: Vec<String>,
+    /// Frame of the speech with which its voice ends.
+    last_voice: usize,
+    /// Frame of the speech with which it has gone on for as long as an interruption needs.
+    interrupts: Option<usize>,
+}
+
+/// What a core of default settings makes of a frame's score.
+const START: f32 = 0.8;
+const STAY: f32 = 0.6;
+
+impl Clip {
+    /// Takes a second and a half out of a recording at 8 kHz such that as much of it as possible is voice. `interrupts_ms` is
+    /// how much speech interrupts an agent, `begins_ms` how much of it makes a beginning.
+    pub fn of(recording: &[i16], begins_ms: u64, interrupts_ms: u64) -> Self {
+        let (frames, _) = recording.as_chunks::<FRAME>();
+        let voiced = voice(frames);
+        // It ends with voice, so that the moment at which it ends is sharp.
+        let voices = |of: &[f32]| of.iter().filter(|score| **score >= START).count();
+        let worth = |window: &[f32]| voices(window) + 10 * voices(&window[SPOKEN - EDGE..]);
+        let best = voiced.windows(SPOKEN).map(worth).enumerate().max_by_key(|(_, worth)| *worth);
+        let best = best.map_or(0, |(from, _)| from);
+        let mut spoken: Vec<[i16; FRAME]> = frames.iter().skip(best).take(SPOKEN).copied().collect();
+        let gain = 10f32.powf((SPEECH_DB - level_db(spoken.as_flattened())) / 20.0);
+        for sample in spoken.as_flattened_mut() {
+            *sample = (f32::from(*sample) * gain) as i16;
+        }
+        let quiet = noise();
+        let line = [&quiet[..], &quiet[..], &quiet[..], &spoken[..], &quiet[..]].concat();
+        let scores = voice(&line)[3 * QUIET..].to_vec();
+        let last_voice = scores.iter().rposition(|score| *score > STAY).unwrap_or(0);
+        let interrupts = interrupts(&scores[..=last_voice], begins_ms, interrupts_ms);
+        Self { speech: encoded(&spoken), quiet: encoded(&quiet), last_voice, interrupts }
+    }
+
+    /// The frame of speech of this number from its beginning; none after its end.
+    pub(super) fn speech(&self, frame: usize) -> Option<&str> {
+        self.speech.get(frame).map(String::as_str)
+    }
+
+    /// Any frame of quiet.
+    pub(super) fn quiet(&self, frame: usize) -> &str {
+        &self.quiet[frame % self.quiet.len()]
+    }
+
+    /// Number of the frame with which the voice ends; the speech may end with a few frames without one.
+    pub const fn last_voice(&self) -> usize {
+        self.last_voice
+    }
+
+    /// Number of the frame with which the speech is long enough to interrupt; `None` when it never is.
+    pub const fn interrupts(&self) -> Option<usize> {
+        self.interrupts
+    }
+}
+
+/// The highest score of the voice that each frame brings to an end.
+fn voice(frames: &[[i16; FRAME]]) -> Vec<f32> {
+    let mut detector = VoiceDetector::new(SampleRate::HZ_8000);
+    frames
+        .iter()
+        .map(|frame| {
+            let mut score = 0f32;
+            detector.push(frame, &mut |voice| score = score.max(voice.score));
+            score
+        })
+        .collect()
+}
+
+/// The first frame at which speech that began has lasted long enough, with a frame taken for 20 ms of voice.
+fn interrupts(scores: &[f32], begins_ms: u64, wanted_ms: u64) -> Option<usize> {
+    let mut gathered_ms = 0u64;
+    let mut began_ms = None;
+    for (frame, score) in scores.iter().enumerate() {
+        let now_ms = (frame as u64 + 1) * 20;
+        match began_ms {
+            None if *score >= START => {
+                gathered_ms += 20;
+                if gathered_ms >= begins_ms {
+                    began_ms = Some(now_ms - gathered_ms);
+                }
+            }
+            None => gathered_ms = gathered_ms.saturating_sub(40),
+            Some(began_ms) if *score > STAY && now_ms - began_ms >= wanted_ms => return Some(frame),
+            Some(_) => {}
+        }
+    }
+    None
+}
+
+/// The hiss of the line, the same in each run: a xorshift generator.
+fn noise() -> Vec<[i16; FRAME]> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        ((state >> 33) as i64 % (2 * NOISE_PEAK + 1) - NOISE_PEAK) as i16
+    };
+    (0..QUIET).map(|_| std::array::from_fn(|_| next())).collect()
+}
+
+fn encoded(frames: &[[i16; FRAME]]) -> Vec<String> {
+    let encode = |frame: &[i16; FRAME]| {
+        let mut bytes = Vec::new();
+        Pcm::from(&frame[..]).write_le_bytes(&mut bytes);
+        STANDARD.encode_to_string(bytes)
+    };
+    frames.iter().map(encode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fixture_gives_speech_that_begins_lasts_and_interrupts() {
+        let file = audio::wav::read(include_bytes!("../../../audio/tests/fixtures/speech.wav")).unwrap();
+        let clip = Clip::of(&file.to_mono(), 100, 500);
+        assert_eq!((clip.speech.len(), clip.quiet.len()), (SPOKEN, QUIET));
+        assert!(
+            (SPOKEN - 5..SPOKEN + 10).contains(&clip.last_voice()),
+            "voice ends with frame {}",
+            clip.last_voice()
+        );
+        assert!((24..60).contains(&clip.interrupts().unwrap()), "{:?}", clip.interrupts());
+        assert_eq!(clip.speech(0).unwrap().len(), 428);
+    }
+}
