@@ -1,33 +1,28 @@
 //! The core of a call under any sequence of inputs at any moments.
 
+mod choices;
+
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use audio::{Pcm, SampleRate, tone};
 use call::log::{LogWriter, replay};
 use call::{
-    Action, AgentKind, BargeIn, Call, CarrierEvent, Event, Heard, Idle, Input, Limits, Listen, Next, Output,
-    Playout, Settings, SpeechId, StreamStart, Thought, Tick, ToCarrier, Turn, TurnId, UtteranceId, Voiced,
+    Action, AgentKind, Call, CarrierEvent, Event, Heard, Input, Listen, Next, Output, Playout, Settings,
+    SpeechId, Thought, Tick, ToCarrier, TurnId, UtteranceId, Voiced,
 };
 use records::EndReason;
 
 use super::bytes::Bytes;
+use choices::{CarrierKind, TEXTS, one_of, settings, start};
 
 /// Someone speaking, so that voice activity has something to find.
-const SPEECH: &[u8] = include_bytes!("../../crates/audio/tests/fixtures/speech.wav");
+static SPEECH: LazyLock<Vec<i16>> = LazyLock::new(|| {
+    let file = include_bytes!("../../crates/audio/tests/fixtures/speech.wav");
+    audio::wav::read(file).expect("the fixture is a WAV file").samples
+});
 /// More inputs than this teach nothing new and cost time.
 const MOST_STEPS: usize = 600;
-const TEXTS: [&str; 8] = [
-    "",
-    "yes",
-    "what are your opening hours",
-    "One. Two! Three? Four, five; six",
-    "हाँ जी, ठीक है।",
-    "I want to",
-    ".",
-    "a very long sentence without any end that goes on and on and on and on, and on, and so on and so forth and \
-     then some more, and on",
-];
 
 /// Whatever happens: no panic, at most one greeting, exactly one end and nothing after it, audio never further ahead
 /// of the caller than the lead, nothing for a carrier that is gone, every wait bounded, and the log of it all runs to
@@ -49,7 +44,6 @@ struct World {
     rate: SampleRate,
     at: Tick,
     next: Next,
-    speech: Vec<i16>,
     spoken: usize,
     asked: Asked,
     seen: Seen,
@@ -79,7 +73,6 @@ impl World {
     fn new(bytes: &mut Bytes<'_>) -> Self {
         let rate = bytes.pick([SampleRate::HZ_8000, SampleRate::HZ_16000, SampleRate::HZ_24000]);
         let settings = settings(bytes);
-        let speech = audio::wav::read(SPEECH).expect("the fixture is a WAV file").samples;
         let mut log = Vec::new();
         LogWriter::new(&settings).header(&mut log, &settings, rate);
         Self {
@@ -88,7 +81,6 @@ impl World {
             rate,
             at: Tick::default(),
             next: Next { deadline: None },
-            speech,
             spoken: 0,
             asked: Asked::default(),
             seen: Seen::default(),
@@ -155,9 +147,9 @@ impl World {
     }
 
     fn speech_samples(&mut self, samples: usize) -> Pcm {
-        let from = self.spoken % self.speech.len();
+        let from = self.spoken % SPEECH.len();
         self.spoken += samples;
-        self.speech.iter().cycle().skip(from).take(samples).copied().collect()
+        SPEECH.iter().cycle().skip(from).take(samples).copied().collect()
     }
 
     fn speak_for(&mut self, frames: u8) {
@@ -349,81 +341,5 @@ impl World {
         let log = String::from_utf8(self.log).expect("the log is JSON");
         let again = replay(&log, |_| Ok(())).expect("what was logged can be run again");
         assert!(again.differences.is_empty(), "the log runs to other answers: {:?}", again.differences);
-    }
-}
-
-#[derive(Clone, Copy)]
-enum CarrierKind {
-    Connected,
-    Clear,
-}
-
-impl From<CarrierKind> for CarrierEvent {
-    fn from(kind: CarrierKind) -> Self {
-        match kind {
-            CarrierKind::Connected => Self::Connected,
-            CarrierKind::Clear => Self::Clear,
-        }
-    }
-}
-
-/// One of what was asked for, kept or taken out, by choice.
-fn one_of<T: Copy>(asked: &mut Vec<T>, bytes: &mut Bytes<'_>) -> Option<T> {
-    let choice = bytes.byte();
-    if asked.is_empty() || choice == 255 {
-        return None;
-    }
-    let index = usize::from(choice >> 1) % asked.len();
-    Some(if choice & 1 == 0 { asked[index] } else { asked.remove(index) })
-}
-
-fn start(rate: SampleRate) -> StreamStart {
-    StreamStart {
-        stream: "s".to_owned(),
-        call: None,
-        account: None,
-        from: None,
-        to: None,
-        custom: std::collections::BTreeMap::new(),
-        rate,
-    }
-}
-
-fn settings(bytes: &mut Bytes<'_>) -> Settings {
-    let listening = AgentKind::Assistant;
-    let agent = bytes.pick([
-        listening,
-        listening,
-        listening,
-        listening,
-        AgentKind::Greeting,
-        AgentKind::Beep,
-        AgentKind::Echo,
-        AgentKind::Silent,
-    ]);
-    let flags = bytes.byte();
-    let flag = |bit: u8| flags & (1 << bit) != 0;
-    Settings {
-        agent,
-        greeting: if flag(0) { String::new() } else { "Hello. How can I help?".to_owned() },
-        barge_in: BargeIn {
-            enabled: !flag(1),
-            min_speech_ms: if flag(2) { 0 } else { 300 },
-            protect_ms: if flag(3) { 0 } else { 200 },
-            resume_ms: if flag(4) { 0 } else { 1000 },
-            ..BargeIn::default()
-        },
-        turn: Turn { longest_ms: if flag(5) { 500 } else { 10_000 }, ..Turn::default() },
-        idle: Idle {
-            prompt_after_ms: if flag(6) { 0 } else { 2_000 },
-            hang_up_after_ms: if flag(7) { 0 } else { 5_000 },
-            ..Idle::default()
-        },
-        limits: Limits { max_call_ms: 30_000, history_messages: 6, ..Limits::default() },
-        playout: Playout {
-            chunk_bytes: bytes.pick([3200, 320, 640, 1600, 9600]),
-            lead_ms: bytes.pick([400, 0, 1, 100, 2000]),
-        },
-        ..Settings::default()
     }
 }

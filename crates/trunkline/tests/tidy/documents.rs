@@ -67,15 +67,20 @@ fn every_metric_is_explained() {
     report("metrics", &problems);
 }
 
+/// Names of metrics; a histogram's series under the name of the histogram.
 fn metric_names(text: &str) -> BTreeSet<String> {
     text.match_indices("trunkline_")
         .map(|(at, _)| {
             text[at..]
                 .chars()
                 .take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_')
-                .collect()
+                .collect::<String>()
         })
-        .filter(|name: &String| name.len() > "trunkline_".len())
+        .map(|name| match ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part)) {
+            Some(histogram) => histogram.to_owned(),
+            None => name,
+        })
+        .filter(|name| name.len() > "trunkline_".len())
         .collect()
 }
 

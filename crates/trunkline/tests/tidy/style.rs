@@ -173,7 +173,9 @@ fn lints_are_expected_with_a_reason_and_never_allowed() {
     for file in files(&[".rs"]) {
         for (number, line) in file.lines() {
             let text = line.trim_start();
-            if text.starts_with("#[allow(") || text.starts_with("#![allow(") {
+            // A module of helpers that several test programs share can't expect: in some of them all of it is used.
+            let shared = file.is_test() && text.starts_with("#![allow(") && text.contains("reason = ");
+            if !shared && (text.starts_with("#[allow(") || text.starts_with("#![allow(")) {
                 problems.push(format!(
                     "{}:{number}: write #[expect(the lint, reason = \"...\")], which says so when it is not needed any \
                      more",
