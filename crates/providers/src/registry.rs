@@ -9,6 +9,9 @@ use crate::local::flite::{self, FliteVoice, VoiceName, VoicePool};
 use crate::local::{Script, ScriptedModel};
 use crate::{LanguageModel, SpeechToText, TextToSpeech};
 
+/// What the stand-in recogniser hears: long enough for the stand-in model's answer to be worth interrupting.
+const FAKE_WORDS: &str = "what are your opening hours today";
+
 /// What a vendor can take the place of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -106,10 +109,10 @@ impl Providers {
         }
     }
 
-    /// The recogniser of this name: `fake` (always hears "hello").
+    /// The recogniser of this name: `fake` (always hears `FAKE_WORDS`).
     pub fn recogniser(&self, name: &str) -> Result<Arc<dyn SpeechToText>, UnknownProvider> {
         match name {
-            "fake" => Ok(Arc::new(FakeRecogniser::new(vec!["hello".to_owned()], Manner::default()))),
+            "fake" => Ok(Arc::new(FakeRecogniser::new(vec![FAKE_WORDS.to_owned()], Manner::default()))),
             _ => Err(unknown("recogniser", name, "fake")),
         }
     }

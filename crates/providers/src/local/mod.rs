@@ -3,9 +3,11 @@
 
 pub mod flite;
 pub mod scripted;
+pub mod sphinx;
 
 mod pattern;
 
 pub use flite::{FliteVoice, VoiceName, VoicePool};
 pub use pattern::{Pattern, PatternError};
 pub use scripted::{Answer, Script, ScriptError, ScriptedModel};
+pub use sphinx::{SphinxRecogniser, SphinxSettings};

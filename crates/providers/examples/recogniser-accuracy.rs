@@ -1,0 +1,84 @@
+//! Measures the built-in recogniser on synthesised speech over a telephone line: how much of the reception desk's
+//! grammar is understood and how much outside of it is rejected, for each rejection given.
+//!
+//! `cargo build -p providers --bins && cargo run --release -p providers --example recogniser-accuracy -- \
+//!     target/debug/recogniser-worker [-n NOISE_DB] [-v] [BRANCH:PHONE]...`
+
+#[path = "../tests/telephone/mod.rs"]
+mod telephone;
+
+use audio::SampleRate;
+use call::Heard;
+use providers::ListenSpec;
+use providers::local::sphinx::Rejection;
+use providers::local::{Script, SphinxRecogniser, SphinxSettings, VoiceName};
+use telephone::{BACK_CHANNEL, IN_GRAMMAR, OFF_GRAMMAR, hear, over_the_line};
+
+const VOICES: [VoiceName; 4] = [VoiceName::Slt, VoiceName::Rms, VoiceName::Awb, VoiceName::Kal];
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let mut args = std::env::args().skip(1);
+    let mut settings = SphinxSettings::new(args.next().unwrap_or_else(|| "recogniser-worker".to_owned()));
+    let mut rejections = Vec::new();
+    let mut noise_db = -58.0;
+    let mut verbose = false;
+    while let Some(arg) = args.next() {
+        match (arg.as_str(), arg.split_once(':')) {
+            ("-v", _) => verbose = true,
+            ("-n", _) => noise_db = args.next().and_then(|db| db.parse().ok()).expect("a number of dB"),
+            (_, Some((branch, phone))) => rejections.push(Rejection {
+                branch: branch.parse().expect("a probability"),
+                phone: phone.parse().expect("a probability"),
+            }),
+            _ => panic!("what is {arg}?"),
+        }
+    }
+    if rejections.is_empty() {
+        rejections.push(settings.rejection);
+    }
+    let phrases = Script::reception().phrases();
+    let spec = ListenSpec { rate: SampleRate::HZ_8000, language: "en-IN".to_owned(), phrases };
+    let line = |texts: &[&str], voice| -> Vec<Vec<i16>> {
+        texts.iter().map(|text| over_the_line(text, voice, spec.rate, noise_db)).collect()
+    };
+    let corpora = [&IN_GRAMMAR[..], &OFF_GRAMMAR, &BACK_CHANNEL];
+    let audio = VOICES.map(|voice| corpora.map(|texts| line(texts, voice)));
+    println!("noise {noise_db} dB; understood right / wrong, off-grammar taken, back-channel taken");
+    for rejection in rejections {
+        settings.rejection = rejection;
+        let recogniser = SphinxRecogniser::new(settings.clone());
+        for (voice, [inside, outside, sounds]) in VOICES.iter().zip(&audio) {
+            let (mut right, mut wrong, mut taken) = (0, 0, [0, 0]);
+            for (said, (heard, _)) in IN_GRAMMAR.iter().zip(hear(&recogniser, &spec, inside).await) {
+                let ok = heard == Heard::Final((*said).to_owned());
+                right += usize::from(ok);
+                wrong += usize::from(!ok && heard != Heard::Final(String::new()));
+                if verbose && !ok {
+                    println!("    said \"{said}\", heard {heard:?}");
+                }
+            }
+            let off = [(&OFF_GRAMMAR[..], outside), (&BACK_CHANNEL, sounds)];
+            for (taken, (texts, audio)) in taken.iter_mut().zip(off) {
+                for (said, (heard, _)) in texts.iter().zip(hear(&recogniser, &spec, audio).await) {
+                    if heard != Heard::Final(String::new()) {
+                        *taken += 1;
+                        if verbose {
+                            println!("    outside \"{said}\", heard {heard:?}");
+                        }
+                    }
+                }
+            }
+            println!(
+                "branch {:.0e} phone {:.0e} {voice:5} {right:3} / {wrong} of {}, {:2} of {}, {} of {}",
+                rejection.branch,
+                rejection.phone,
+                IN_GRAMMAR.len(),
+                taken[0],
+                OFF_GRAMMAR.len(),
+                taken[1],
+                BACK_CHANNEL.len()
+            );
+        }
+    }
+}
