@@ -87,10 +87,11 @@ async fn whose(arrival: &mut Arrival) -> Result<Option<String>, u16> {
 
 /// Runs one call. Whatever goes wrong inside it ends this call and no other.
 async fn run(gateway: Arc<Gateway>, begun: Box<Begun>) {
-    let mut task = Box::new(CallTask::new(gateway, *begun));
+    let (task, early) = CallTask::new(gateway, *begun);
+    let mut task = Box::new(task);
     let span = task.span();
     let body = async {
-        let ran = AssertUnwindSafe(task.run()).catch_unwind().await;
+        let ran = AssertUnwindSafe(task.run(early)).catch_unwind().await;
         if ran.is_err() {
             task.panicked();
         }

@@ -126,6 +126,51 @@ fn what_a_killed_server_left_is_repaired() {
     assert_eq!(again.load(long).unwrap().unwrap(), found);
 }
 
+/// Not a test of its own: what the test below runs as a process of its own, and kills.
+#[test]
+fn a_server_to_be_killed() {
+    let Ok(data) = std::env::var("STORE_TO_BE_KILLED") else { return };
+    let store = Store::open(Path::new(&data)).unwrap();
+    let id = id("2026-11-21T12:00:00Z", 1);
+    let mut files = store.begin(id, record(id));
+    for tick in 0u64.. {
+        files.log(format!("{{\"t\":{},\"in\":\"time\"}}\n", tick * 1000).into_bytes());
+        files.audio(SampleRate::HZ_8000, vec![3; 16]);
+        if tick == 500 {
+            assert!(store.flush(LONG));
+            println!("written");
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_server_killed_while_it_writes_leaves_no_call_open() {
+    use std::io::{BufRead, BufReader};
+    let data = tempfile::tempdir().unwrap();
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["a_server_to_be_killed", "--exact", "--nocapture"])
+        .env("STORE_TO_BE_KILLED", data.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.map(Result::unwrap).any(|line| line.ends_with("written")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let store = Store::open(data.path()).unwrap();
+    let found = store.list(10, None).unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].end_reason, Some(EndReason::ServerDied));
+    let lived = found[0].ended_at.unwrap().duration_since(found[0].started_at);
+    assert!(lived.as_millis() >= 500, "what was written before the kill counts: {lived}");
+    let wav = std::fs::read(store.folder(found[0].id.parse().unwrap()).join("recording.wav")).unwrap();
+    let wav = audio::wav::read(&wav).unwrap();
+    assert!(wav.samples.len() >= 500 * 16 && wav.samples.iter().all(|sample| *sample == 3));
+    assert_eq!(std::fs::read_dir(data.path().join("live")).unwrap().count(), 0);
+}
+
 #[test]
 fn two_servers_do_not_share_a_folder() {
     let data = tempfile::tempdir().unwrap();
