@@ -2,8 +2,8 @@
 //!
 //! Exotel signs nothing, so the URL itself must carry the proof. URLs end up in logs and in the carrier's own
 //! reports, so a token is bound to its call, short-lived, and good for one use with two exceptions:
-//! - **Retry.** Exotel repeats a failed handshake once with the same URL (Exotel, "Voicebot applet: connection
-//!   handling"), and the server can't know that the first one failed. A second use within 10 seconds of the first
+//! - **Retry.** Exotel repeats a failed handshake once with the same URL (Exotel, "Updated Extension
+//!   Guide"), and the server can't know that the first one failed. A second use within 10 seconds of the first
 //!   is granted.
 //! - **Reconnect.** A running call whose socket broke may be taken over by a new one with the same URL.
 //!   `TokenUses::reopen` grants one more use up to a moment that the caller names, even past the token's expiry.

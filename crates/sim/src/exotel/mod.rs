@@ -1,0 +1,12 @@
+//! Exotel as seen from the other side: its messages, its play-out queue, and what it would find fault with.
+//! Pure values over ticks, so that sockets and virtual time use the same ones.
+
+mod breach;
+mod checker;
+mod line;
+mod messages;
+
+pub use breach::{Breach, Noted, Weight};
+pub use checker::{Checker, FromServer};
+pub use line::{AfterClear, CarrierLine, Heard};
+pub use messages::{Call, Messages, Spelling, Types};
