@@ -1,0 +1,138 @@
+//! The rules as data.
+
+use std::sync::LazyLock;
+
+use super::Profile;
+use super::scenario::{Fact, Scenario};
+use crate::exotel::Breach;
+
+const APPLET: &str = "Exotel, \"Working with the Stream and Voicebot applet\"";
+const PROTOCOL: &str = "Exotel, \"WebSocket protocol\"";
+const GUIDE: &str = "Exotel, \"Updated Extension Guide\"";
+const VOICEBOT: &str = "Exotel, \"Voicebot applet\"";
+const SAMPLES: &str = "Exotel, sample code exotel/Agent-Stream";
+const ECHOBOT: &str = "Exotel, sample code exotel/Agent-Stream-echobot";
+const ERRORS: &str = "Exotel, \"AgentStream: WSS errors and handling\"";
+const WEBSOCKET: &str = "RFC 6455";
+
+const BOTH: &[Profile] = &[Profile::Echo, Profile::Agent];
+const ECHO: &[Profile] = &[Profile::Echo];
+const AGENT: &[Profile] = &[Profile::Agent];
+
+/// One rule.
+#[derive(Debug, Clone)]
+pub(super) struct Rule {
+    pub(super) id: &'static str,
+    pub(super) title: &'static str,
+    pub(super) source: &'static str,
+    pub(super) expected: &'static str,
+    profiles: &'static [Profile],
+    pub(super) check: Check,
+}
+
+/// Where a rule's answer is found.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Check {
+    /// A scenario says.
+    Fact(Scenario, Fact),
+    /// The messages of the server in ordinary calls say.
+    Breach(Breach),
+}
+
+impl Rule {
+    pub(super) fn applies_to(&self, profile: Profile) -> bool {
+        self.profiles.contains(&profile)
+    }
+}
+
+impl Check {
+    /// What must be run for it.
+    pub(super) fn scenarios(&self, profile: Profile) -> &[Scenario] {
+        use Scenario::{BargeIn, LateStart, Plain, Rate16000, Rate24000, StartTwice};
+        match self {
+            Self::Fact(scenario, _) => std::slice::from_ref(scenario),
+            Self::Breach(Breach::LateGreeting | Breach::NoGreetingMark | Breach::AfterStop) => &[Plain],
+            Self::Breach(Breach::TwoGreetings) => &[Plain, StartTwice],
+            Self::Breach(_) if profile == Profile::Echo => &[Plain, Rate16000, Rate24000, LateStart],
+            Self::Breach(_) => &[Plain, Rate16000, Rate24000, LateStart, BargeIn],
+        }
+    }
+}
+
+/// All rules, in the order of their ids.
+pub(super) fn all() -> &'static [Rule] {
+    static ALL: LazyLock<Vec<Rule>> = LazyLock::new(|| {
+        let facts = FACTS.iter().map(|(id, title, source, expected, profiles, scenario, fact)| Rule {
+            id,
+            title,
+            source,
+            expected,
+            profiles,
+            check: Check::Fact(*scenario, *fact),
+        });
+        let breaches = Breach::ALL.iter().map(|breach| Rule {
+            id: breach.id(),
+            title: breach.title(),
+            source: breach.source(),
+            expected: breach.title(),
+            profiles: match breach {
+                Breach::LateGreeting | Breach::TwoGreetings | Breach::NoGreetingMark => AGENT,
+                _ => BOTH,
+            },
+            check: Check::Breach(*breach),
+        });
+        facts.chain(breaches).collect()
+    });
+    &ALL
+}
+
+type Row = (&'static str, &'static str, &'static str, &'static str, &'static [Profile], Scenario, Fact);
+
+const WENT_ON: &str = "the call works as always";
+
+#[rustfmt::skip]
+const FACTS: &[Row] = &[
+    ("EXO-001", "the handshake is done within 10 s", GUIDE, "101 within 10 s", BOTH, Scenario::Plain, Fact::Opened),
+    ("EXO-002", "a URL with other parameters is accepted", APPLET, "101", BOTH, Scenario::StaticQuery, Fact::Opened),
+    ("EXO-003", "wrong credentials are refused before the upgrade", VOICEBOT, "HTTP 401", BOTH, Scenario::WrongToken, Fact::Refused),
+    ("EXO-010", "a call at 8000 Hz works", APPLET, WENT_ON, BOTH, Scenario::Plain, Fact::Worked),
+    ("EXO-011", "a call at 16000 Hz works", APPLET, WENT_ON, BOTH, Scenario::Rate16000, Fact::Worked),
+    ("EXO-012", "a call at 24000 Hz works", APPLET, WENT_ON, BOTH, Scenario::Rate24000, Fact::Worked),
+    ("EXO-020", "numbers may come as numbers", APPLET, WENT_ON, BOTH, Scenario::Numbers, Fact::Worked),
+    ("EXO-021", "keys may come in camelCase", SAMPLES, WENT_ON, BOTH, Scenario::CamelCase, Fact::Worked),
+    ("EXO-022", "a start without connected before it is taken", PROTOCOL, WENT_ON, BOTH, Scenario::NoConnected, Fact::Worked),
+    ("EXO-023", "audio before the start does no harm", PROTOCOL, WENT_ON, BOTH, Scenario::MediaFirst, Fact::Worked),
+    ("EXO-024", "a late start is waited for", PROTOCOL, WENT_ON, BOTH, Scenario::LateStart, Fact::Worked),
+    ("EXO-025", "a second start does no harm", PROTOCOL, WENT_ON, BOTH, Scenario::StartTwice, Fact::Worked),
+    ("EXO-026", "an unknown event does no harm", PROTOCOL, WENT_ON, BOTH, Scenario::UnknownEvent, Fact::Worked),
+    ("EXO-027", "a message that is not JSON does no harm", PROTOCOL, WENT_ON, BOTH, Scenario::BadJson, Fact::Worked),
+    ("EXO-028", "a binary message does no harm", PROTOCOL, WENT_ON, BOTH, Scenario::Binary, Fact::Worked),
+    ("EXO-029", "half a sample does no harm", PROTOCOL, WENT_ON, BOTH, Scenario::OddByte, Fact::Worked),
+    ("EXO-030", "an empty payload does no harm", PROTOCOL, WENT_ON, BOTH, Scenario::EmptyPayload, Fact::Worked),
+    ("EXO-031", "frames of 100 ms are taken", PROTOCOL, WENT_ON, BOTH, Scenario::Frames100, Fact::Worked),
+    ("EXO-032", "key presses do no harm", APPLET, WENT_ON, BOTH, Scenario::Dtmf, Fact::Worked),
+    ("EXO-033", "a mark that was not asked for does no harm", APPLET, WENT_ON, BOTH, Scenario::StrangeMark, Fact::Worked),
+    ("EXO-034", "a clear from the carrier does no harm", ECHOBOT, WENT_ON, BOTH, Scenario::Clear, Fact::Worked),
+    ("EXO-040", "a ping is answered", WEBSOCKET, "a pong within 2 s", BOTH, Scenario::Plain, Fact::Pong),
+    ("EXO-041", "the server closes after the stop", PROTOCOL, "closed within 5 s of the stop", BOTH, Scenario::Plain, Fact::Closed),
+    ("EXO-042", "audio is echoed unchanged", ECHOBOT, "the bytes that were sent", ECHO, Scenario::Plain, Fact::Unchanged),
+    ("EXO-043", "an interruption clears what waits", APPLET, "clear while the caller speaks over the agent", AGENT, Scenario::BargeIn, Fact::Cleared),
+    ("EXO-044", "a call that connects again is not greeted again", GUIDE, "no speech within 3 s of the second start", AGENT, Scenario::Reconnect, Fact::NotGreeted),
+    ("EXO-045", "a message of 2 MiB is refused", ERRORS, "close 1009", BOTH, Scenario::Oversize, Fact::Closed),
+    ("EXO-046", "a broken connection leaves the server alive", ERRORS, WENT_ON, BOTH, Scenario::Abrupt, Fact::Worked),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_in_order() {
+        let ids: Vec<_> = all().iter().map(|rule| rule.id).collect();
+        assert!(ids.is_sorted());
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
+        assert!(all().iter().all(|rule| !rule.source.is_empty() && !rule.expected.is_empty()));
+    }
+}
