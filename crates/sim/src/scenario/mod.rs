@@ -139,7 +139,11 @@ impl Story {
     #[track_caller]
     pub fn expect(&self, timeline: &str) {
         let lines = |text: &str| -> String {
-            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect()
+            text.lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty())
+                .map(|line| format!("{line}\n"))
+                .collect()
         };
         assert!(
             lines(&self.timeline) == lines(timeline),
@@ -220,7 +224,10 @@ impl Scenario {
 
     /// The caller hangs up.
     pub fn hangs_up(&mut self, at_ms: u64) {
-        self.send(at_ms, CarrierEvent::Stop { reason: EndReason::CallerHungUp, word: "callended".to_owned() });
+        self.send(
+            at_ms,
+            CarrierEvent::Stop { reason: EndReason::CallerHungUp, word: "callended".to_owned() },
+        );
     }
 
     /// Plays it to the call's end.

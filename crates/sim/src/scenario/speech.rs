@@ -20,7 +20,8 @@ pub(super) struct Speech {
 impl Speech {
     pub(super) fn new(rate: SampleRate, gain_db: f32) -> Self {
         let wav = audio::wav::read(RECORDED).expect("the recording is part of the program");
-        let voiced: Vec<i16> = wav.to_mono().chunks(160).filter(|frame| level_db(frame) > PAUSE_DB).flatten().copied().collect();
+        let voiced: Vec<i16> =
+            wav.to_mono().chunks(160).filter(|frame| level_db(frame) > PAUSE_DB).flatten().copied().collect();
         let mut samples = Vec::new();
         Resampler::new(SampleRate::HZ_8000, rate).push(&voiced, &mut samples);
         Self { samples, next: 0, gain: 10f32.powf(gain_db / 20.0), noise: 1 }

@@ -30,7 +30,9 @@ fn of_event(event: &Event) -> Option<String> {
         Event::CallerSaid { text, .. } => format!("caller: {text}"),
         Event::NothingSaid { .. } => "nothing said".to_owned(),
         Event::Echo { .. } => "echo".to_owned(),
-        Event::NotInterrupted { why, text, .. } => format!("not interrupted: {why:?} {text}").trim_end().to_owned(),
+        Event::NotInterrupted { why, text, .. } => {
+            format!("not interrupted: {why:?} {text}").trim_end().to_owned()
+        }
         Event::Interrupted { heard, unheard, .. } => format!("interrupted: {heard} / {unheard}"),
         Event::Resumed { .. } => "resumed".to_owned(),
         Event::AgentSaid { heard, unheard, evidence, .. } => {

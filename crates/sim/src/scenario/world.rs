@@ -7,8 +7,8 @@ use std::sync::Arc;
 use audio::{Pcm, SampleRate, tone};
 use call::log::LogWriter;
 use call::{
-    Action, Call, CarrierEvent, Heard, Input, Listen, Micros, Output, Settings, SpeechId, Thought, Tick, ToCarrier,
-    TurnId, UtteranceId, Voiced,
+    Action, Call, CarrierEvent, Heard, Input, Listen, Micros, Output, Settings, SpeechId, Thought, Tick,
+    ToCarrier, TurnId, UtteranceId, Voiced,
 };
 
 use super::line::Line;
@@ -122,7 +122,10 @@ impl World {
                 let back = Micros(self.scene.line.delay_ms * 1000);
                 for (reached, name) in self.line.play(at) {
                     if self.scene.line.marks {
-                        self.comes(reached + back, Coming::Input(Input::Carrier(CarrierEvent::Mark { name })));
+                        self.comes(
+                            reached + back,
+                            Coming::Input(Input::Carrier(CarrierEvent::Mark { name })),
+                        );
                     }
                 }
                 if let Some(due) = self.line.due() {
@@ -228,7 +231,8 @@ impl World {
     }
 
     fn think(&mut self, at: Tick, turn: TurnId) {
-        let answer = self.scene.answers.pop_front().unwrap_or_else(|| super::Answer::of("I have nothing to say."));
+        let answer =
+            self.scene.answers.pop_front().unwrap_or_else(|| super::Answer::of("I have nothing to say."));
         if answer.hangs {
             return;
         }
