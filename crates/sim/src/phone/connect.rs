@@ -24,23 +24,23 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const LONGEST_ANSWER: usize = 64 * 1024;
 
 /// A byte stream with or without TLS.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-pub(super) type Socket = WebSocketStream<Box<dyn Stream>>;
+pub(crate) type Socket = WebSocketStream<Box<dyn Stream>>;
 
 /// A URL taken apart: what goes to the network and what goes into a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) uri: Uri,
-    pub(super) basic: Option<String>,
+pub(crate) struct Target {
+    pub(crate) uri: Uri,
+    pub(crate) basic: Option<String>,
     secure: bool,
     host: String,
     port: u16,
 }
 
 impl Target {
-    pub(super) fn parse(url: &str) -> Result<Self, PhoneError> {
+    pub(crate) fn parse(url: &str) -> Result<Self, PhoneError> {
         let fault = |why: &str| PhoneError::Url { url: shown(url), why: why.to_owned() };
         let (scheme, rest) =
             url.split_once("://").ok_or_else(|| fault("it has no scheme; use ws, wss, http or https"))?;
@@ -65,12 +65,12 @@ impl Target {
         Ok(Self { uri, basic, secure, host, port })
     }
 
-    pub(super) fn is_webhook(&self) -> bool {
+    pub(crate) fn is_webhook(&self) -> bool {
         self.uri.scheme_str().is_some_and(|scheme| scheme.starts_with("http"))
     }
 
     /// Host and path: the query may hold a token.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         format!("{}:{}{}", self.host, self.port, self.uri.path())
     }
 
@@ -135,7 +135,7 @@ fn percent_decoded(text: &str) -> Vec<u8> {
 }
 
 /// Asks the webhook for the socket's URL, with the parameters that Exotel sends.
-pub(super) async fn ask_webhook(plan: &CallPlan, target: &Target) -> Result<(String, Duration), PhoneError> {
+pub(crate) async fn ask_webhook(plan: &CallPlan, target: &Target) -> Result<(String, Duration), PhoneError> {
     let began = Instant::now();
     let fault = |why: String| PhoneError::Webhook(target.shown(), why);
     let stream = target.stream(plan.tls.as_ref()).await?;
@@ -172,12 +172,12 @@ pub(super) async fn ask_webhook(plan: &CallPlan, target: &Target) -> Result<(Str
 }
 
 fn webhook_request(plan: &CallPlan, target: &Target) -> Result<http::Request<Empty<bytes::Bytes>>, String> {
-    let who = &plan.caller;
+    let who = &plan.call;
     let separator = if target.uri.query().is_some() { '&' } else { '?' };
     let path = target.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let path = format!(
         "{path}{separator}CallSid={}&CallFrom={from}&CallTo={to}&Direction=incoming&DialWhomNumber=&From={from}&To={to}",
-        who.call_sid,
+        who.call,
         from = who.from,
         to = who.to,
     );
@@ -206,7 +206,7 @@ fn add_headers(plan: &CallPlan, target: &Target, headers: &mut http::HeaderMap) 
 }
 
 /// Opens the socket.
-pub(super) async fn open(plan: &CallPlan, target: &Target) -> Result<(Socket, Duration), PhoneError> {
+pub(crate) async fn open(plan: &CallPlan, target: &Target) -> Result<(Socket, Duration), PhoneError> {
     let began = Instant::now();
     let first = try_open(plan, target).await;
     let socket = match first {
@@ -216,7 +216,8 @@ pub(super) async fn open(plan: &CallPlan, target: &Target) -> Result<(Socket, Du
     Ok((socket, began.elapsed()))
 }
 
-async fn try_open(plan: &CallPlan, target: &Target) -> Result<Socket, PhoneError> {
+/// Opens the socket, tried once.
+pub(crate) async fn try_open(plan: &CallPlan, target: &Target) -> Result<Socket, PhoneError> {
     let fault = |why: String| PhoneError::Handshake(target.shown(), why);
     let mut request: Request = target.uri.clone().into_client_request().map_err(|e| fault(e.to_string()))?;
     add_headers(plan, target, request.headers_mut()).map_err(&fault)?;

@@ -1,28 +1,28 @@
 //! What the caller hears: a play-out queue consumed in real time, with marks between its samples, and the
 //! measurements that only the ear can make (onset, silence, holes).
 
-use std::collections::VecDeque;
+use audio::{SampleRate, level_db};
+use call::{Micros, Tick};
 
-use audio::SampleRate;
+use crate::exotel::{AfterClear, CarrierLine, Heard};
 
 /// The quietest frame that counts as sound, in dB below full scale.
-const AUDIBLE_DB: f64 = -45.0;
+const AUDIBLE_DB: f32 = -45.0;
 /// A hole is something that more audio ends within this time; what lasts longer is a pause.
-const LONGEST_GAP_MS: u64 = 1_000;
+const LONGEST_GAP: Micros = Micros::from_ms(1_000);
 
-/// The carrier's play-out queue and the ear at its end.
+/// The carrier's play-out queue and the ear at its end. Its clock counts frames: what comes during a frame is
+/// played from the next one on, as behind a small jitter buffer.
 #[derive(Debug)]
 pub(super) struct Ear {
     rate: SampleRate,
-    queue: VecDeque<i16>,
-    /// Marks by the count of samples that must have been played before them.
-    marks: VecDeque<(u64, String)>,
-    queued: u64,
-    played: u64,
-    /// Samples of silence since the queue ran empty; absent before the first audio and after a clear.
-    empty_for: Option<u64>,
+    line: CarrierLine,
+    clock: Tick,
+    heard: Vec<Heard>,
+    /// When what was played last ended; absent before the first audio, after a clear, and when turns changed.
+    ended: Option<Tick>,
     gaps: Vec<f64>,
-    longest_queue: usize,
+    queued: u64,
     audible_frames: u64,
 }
 
@@ -33,6 +33,8 @@ pub(super) struct Played {
     pub(super) frame: Vec<i16>,
     /// Whether it can be heard.
     pub(super) audible: bool,
+    /// Whether there was nothing to play.
+    pub(super) empty: bool,
     /// Marks that were reached.
     pub(super) marks: Vec<String>,
 }
@@ -41,79 +43,76 @@ impl Ear {
     pub(super) fn new(rate: SampleRate) -> Self {
         Self {
             rate,
-            queue: VecDeque::new(),
-            marks: VecDeque::new(),
-            queued: 0,
-            played: 0,
-            empty_for: None,
+            line: CarrierLine::new(rate, AfterClear::DropMarks),
+            clock: Tick::default(),
+            heard: Vec::new(),
+            ended: None,
             gaps: Vec::new(),
-            longest_queue: 0,
+            queued: 0,
             audible_frames: 0,
         }
     }
 
     /// Audio that came from the server.
-    pub(super) fn audio(&mut self, samples: impl ExactSizeIterator<Item = i16>) {
-        if samples.len() == 0 {
-            return;
-        }
+    pub(super) fn audio(&mut self, samples: &[i16]) {
         self.queued += samples.len() as u64;
-        self.queue.extend(samples);
-        self.longest_queue = self.longest_queue.max(self.queue.len());
-        if let Some(gap) = self.empty_for.take().filter(|gap| *gap > 0) {
-            let ms = gap as f64 * 1000.0 / f64::from(self.rate.hz());
-            if ms < LONGEST_GAP_MS as f64 {
-                self.gaps.push(ms);
-            }
-        }
+        self.line.audio(self.clock, samples, &mut self.heard);
     }
 
-    /// A mark that came from the server. It is reached at the next frame when nothing is queued.
-    pub(super) fn mark(&mut self, name: String) {
-        self.marks.push_back((self.queued, name));
+    /// A mark that came from the server. It is reached with the next frame when nothing is queued.
+    pub(super) fn mark(&mut self, name: &str) {
+        self.line.mark(self.clock, name, &mut self.heard);
     }
 
-    /// Drops what is queued and gives its length in samples. Marks behind it are given up, as nothing shows
-    /// that Exotel returns them.
-    pub(super) fn clear(&mut self) -> usize {
-        let dropped = self.queue.len();
-        self.queue.clear();
-        self.marks.clear();
-        self.played = self.queued;
-        self.empty_for = None;
+    /// Drops what is queued and gives its length. Marks behind it are given up, as nothing shows that Exotel
+    /// returns them.
+    pub(super) fn clear(&mut self) -> Micros {
+        let dropped = self.line.waiting();
+        self.line.clear(self.clock, &mut self.heard);
+        self.ended = None;
         dropped
     }
 
     /// The caller's turn came in between: what follows is an answer, not the rest of something.
     pub(super) fn turn_changed(&mut self) {
-        self.empty_for = None;
+        self.ended = None;
     }
 
-    /// Plays the next `samples`.
+    /// Plays the next frame of so many samples.
     pub(super) fn play(&mut self, samples: usize) -> Played {
-        let ready = samples.min(self.queue.len());
-        let mut frame: Vec<i16> = self.queue.drain(..ready).collect();
-        frame.resize(samples, 0);
-        self.played += ready as u64;
-        if self.queue.is_empty() {
-            let missing = (samples - ready) as u64;
-            if ready > 0 {
-                self.empty_for = Some(missing);
-            } else if let Some(empty) = &mut self.empty_for {
-                *empty += missing;
+        let began = self.clock;
+        self.clock = began + Micros(self.rate.micros(samples));
+        self.line.advance(self.clock, &mut self.heard);
+        let mut played = Played { empty: true, ..Played::default() };
+        for heard in std::mem::take(&mut self.heard) {
+            match heard {
+                Heard::Mark { name, .. } => played.marks.push(name),
+                Heard::Audio { at, samples: more } => {
+                    self.note_gap(at);
+                    self.ended = Some(at + Micros(self.rate.micros(more.len())));
+                    played.empty = false;
+                    let at = self.rate.samples(at.since(began).0).max(played.frame.len());
+                    played.frame.resize(at, 0);
+                    played.frame.extend(more);
+                }
             }
         }
-        let mut marks = Vec::new();
-        while self.marks.front().is_some_and(|(at, _)| *at <= self.played) {
-            marks.extend(self.marks.pop_front().map(|(_, name)| name));
-        }
-        let audible = level_db(&frame) > AUDIBLE_DB;
-        self.audible_frames += u64::from(audible);
-        Played { frame, audible, marks }
+        played.frame.resize(samples, 0);
+        played.audible = level_db(&played.frame) > AUDIBLE_DB;
+        self.audible_frames += u64::from(played.audible);
+        played
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+    fn note_gap(&mut self, at: Tick) {
+        let gap = self.ended.map_or(Micros(0), |ended| at.since(ended));
+        if gap > Micros(0) && gap < LONGEST_GAP {
+            self.gaps.push(gap.as_ms());
+        }
+    }
+
+    /// How much lies queued.
+    pub(super) fn waiting(&self) -> Micros {
+        self.line.waiting()
     }
 
     pub(super) fn gaps(&self) -> &[f64] {
@@ -121,7 +120,7 @@ impl Ear {
     }
 
     pub(super) fn longest_queue_ms(&self) -> u64 {
-        self.rate.micros(self.longest_queue) / 1000
+        self.line.longest_wait().0 / 1000
     }
 
     pub(super) fn queued_ms(&self) -> u64 {
@@ -133,29 +132,20 @@ impl Ear {
     }
 }
 
-/// The root mean square, in dB below full scale.
-fn level_db(frame: &[i16]) -> f64 {
-    if frame.is_empty() {
-        return f64::NEG_INFINITY;
-    }
-    let energy: f64 = frame.iter().map(|sample| f64::from(*sample) * f64::from(*sample)).sum();
-    10.0 * (energy / frame.len() as f64 / (32_768.0 * 32_768.0)).log10()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn loud(samples: usize) -> impl ExactSizeIterator<Item = i16> {
-        (0..samples).map(|index| if index % 2 == 0 { 8_000 } else { -8_000 })
+    fn loud(samples: usize) -> Vec<i16> {
+        (0..samples).map(|index| if index % 2 == 0 { 8_000 } else { -8_000 }).collect()
     }
 
     #[test]
     fn a_mark_is_reached_when_all_before_it_was_played() {
         let mut ear = Ear::new(SampleRate::HZ_8000);
-        ear.audio(loud(320));
-        ear.mark("half".to_owned());
-        ear.audio(loud(160));
+        ear.audio(&loud(320));
+        ear.mark("half");
+        ear.audio(&loud(160));
         assert_eq!(ear.play(160).marks, Vec::<String>::new());
         assert_eq!(ear.play(160).marks, ["half"]);
         assert!(ear.play(160).audible);
@@ -165,39 +155,40 @@ mod tests {
     #[test]
     fn a_mark_on_an_empty_queue_comes_back_with_the_next_frame() {
         let mut ear = Ear::new(SampleRate::HZ_8000);
-        ear.mark("now".to_owned());
+        ear.mark("now");
         assert_eq!(ear.play(160).marks, ["now"]);
     }
 
     #[test]
     fn clear_empties_and_gives_up_marks() {
         let mut ear = Ear::new(SampleRate::HZ_8000);
-        ear.audio(loud(800));
-        ear.mark("never".to_owned());
+        ear.audio(&loud(800));
+        ear.mark("never");
         ear.play(160);
-        assert_eq!(ear.clear(), 640);
-        assert_eq!(ear.play(160), Played { frame: vec![0; 160], audible: false, marks: vec![] });
+        assert_eq!(ear.clear(), Micros::from_ms(80));
+        assert_eq!(ear.play(160), Played { frame: vec![0; 160], audible: false, empty: true, marks: vec![] });
     }
 
     #[test]
     fn a_hole_is_measured_in_samples_and_a_pause_is_none() {
         let mut ear = Ear::new(SampleRate::HZ_8000);
-        ear.audio(loud(200));
+        ear.audio(&loud(200));
         ear.play(160);
         ear.play(160); // 40 samples, then 120 missing
         ear.play(160); // 160 more
-        ear.audio(loud(160));
-        assert_eq!(ear.gaps(), [35.0]);
+        ear.audio(&loud(160));
         ear.play(160);
+        assert_eq!(ear.gaps(), [35.0]);
         for _ in 0..60 {
             ear.play(160);
         }
-        ear.audio(loud(160));
+        ear.audio(&loud(160));
+        ear.play(160);
         assert_eq!(ear.gaps(), [35.0], "1.2 s of quiet is a pause");
         ear.play(160);
-        ear.play(160);
         ear.turn_changed();
-        ear.audio(loud(160));
+        ear.audio(&loud(160));
+        ear.play(160);
         assert_eq!(ear.gaps().len(), 1, "an answer is not the rest of something");
     }
 }

@@ -1,15 +1,16 @@
 //! A caller on a telephone, for any server that speaks Exotel's protocol: real sockets, real time, 20 ms frames,
 //! a script of steps, and measurements made where they count, at the caller's ear.
 
-mod connect;
+pub(crate) mod connect;
 mod ear;
 mod plan;
 mod report;
 mod script;
-mod wire;
 
 use std::time::Duration;
 
+use audio::Pcm;
+use call::{Micros, Tick};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
@@ -17,13 +18,18 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use connect::{Socket, Target};
 use ear::Ear;
-pub use plan::{CallPlan, Caller, Numbers, Speech, Step};
-pub use report::{EndReport, EndedBy, PhoneError, PhoneEvent, PhoneReport, Received, Recording, TurnReport};
+pub use plan::{CallPlan, Speech, Step};
+pub use report::{
+    EndReport, EndedBy, Finding, PhoneError, PhoneEvent, PhoneReport, Received, Recording, TurnReport,
+};
 use script::{Noticed, Script};
-use wire::{FromServer, Writer};
+
+use crate::exotel::{Breach, Checker, FromServer, Messages, Weight};
 
 /// A frame of the line.
 const FRAME_MS: u64 = 20;
+/// What is on its way when the caller hangs up may still come.
+const STOP_GRACE: Micros = Micros::from_ms(500);
 /// The level of the line's noise, dB below full scale: a line is never digitally silent.
 const NOISE_PEAK: i64 = 32;
 
@@ -37,8 +43,8 @@ impl Phone {
     /// # Errors
     /// Only when no call came about. A call that was connected gives a report, however it ended.
     pub async fn call(plan: CallPlan, mut events: impl FnMut(PhoneEvent)) -> Result<PhoneReport, PhoneError> {
-        if ![8_000, 16_000, 24_000].contains(&plan.rate.hz()) {
-            return Err(PhoneError::Rate(plan.rate));
+        if ![8_000, 16_000, 24_000].contains(&plan.call.rate.hz()) {
+            return Err(PhoneError::Rate(plan.call.rate));
         }
         let mut target = Target::parse(&plan.url)?;
         if target.is_webhook() {
@@ -62,7 +68,8 @@ struct Line<F> {
     plan: CallPlan,
     socket: Socket,
     events: F,
-    writer: Writer,
+    writer: Messages,
+    checker: Checker,
     ear: Ear,
     script: Script,
     noise: Noise,
@@ -77,12 +84,13 @@ impl<F: FnMut(PhoneEvent)> Line<F> {
         let patience = u64::try_from(plan.patience.as_millis()).unwrap_or(u64::MAX);
         let steps = std::mem::take(&mut plan.steps);
         Self {
-            writer: Writer::new(&plan),
-            ear: Ear::new(plan.rate),
-            script: Script::new(steps, plan.rate, FRAME_MS, patience),
+            writer: Messages::new(plan.call.clone()).types(plan.types),
+            checker: Checker::new(&plan.call.stream, plan.call.rate),
+            ear: Ear::new(plan.call.rate),
+            script: Script::new(steps, plan.call.rate, FRAME_MS, patience),
             noise: Noise(1),
             received: Received::default(),
-            recording: Recording { rate: plan.rate, caller: Vec::new(), heard: Vec::new() },
+            recording: Recording { rate: plan.call.rate, caller: Vec::new(), heard: Vec::new() },
             greeting_ms: None,
             began: Instant::now(),
             plan,
@@ -98,6 +106,7 @@ impl<F: FnMut(PhoneEvent)> Line<F> {
             detail: error.to_string(),
         });
         let duration_ms = self.now();
+        self.find_fault();
         (self.events)(PhoneEvent::Ended { at_ms: duration_ms, by: end.by });
         self.received.audio_ms = self.ear.queued_ms();
         self.received.audible_ms = self.ear.audible_frames() * FRAME_MS;
@@ -105,8 +114,8 @@ impl<F: FnMut(PhoneEvent)> Line<F> {
         self.received.longest_gap_ms = self.ear.gaps().iter().copied().fold(0.0, f64::max);
         self.received.longest_queue_ms = self.ear.longest_queue_ms();
         PhoneReport {
-            call_sid: self.plan.caller.call_sid.clone(),
-            sample_rate: self.plan.rate,
+            call_sid: self.plan.call.call.clone(),
+            sample_rate: self.plan.call.rate,
             duration_ms,
             handshake_ms,
             greeting_ms: self.greeting_ms,
@@ -124,8 +133,9 @@ impl<F: FnMut(PhoneEvent)> Line<F> {
     async fn talk(&mut self) -> Result<EndReport, WsError> {
         let connected = self.writer.connected();
         self.socket.feed(Message::text(connected)).await?;
-        let start = self.writer.start(self.plan.rate.hz());
+        let start = self.writer.start();
         self.socket.send(Message::text(start)).await?;
+        self.checker.started(Tick(self.now() * 1000));
         let mut ticks = tokio::time::interval_at(
             Instant::now() + Duration::from_millis(FRAME_MS),
             Duration::from_millis(FRAME_MS),
@@ -157,7 +167,7 @@ impl<F: FnMut(PhoneEvent)> Line<F> {
         };
         match message {
             Message::Text(text) => self.read(&text),
-            Message::Binary(_) => self.finding("a binary message".to_owned()),
+            Message::Binary(bytes) => self.checker.binary(Tick(self.now() * 1000), bytes.len()),
             Message::Close(frame) => return Ok(Some(closed(EndedBy::Server, frame))),
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
         }
@@ -165,44 +175,45 @@ impl<F: FnMut(PhoneEvent)> Line<F> {
     }
 
     fn read(&mut self, text: &str) {
-        match wire::read(text) {
-            FromServer::Media(samples) => {
-                let bytes = samples.len() * 2;
-                if bytes % 320 != 0 {
-                    self.finding("a chunk is not a multiple of 320 bytes".to_owned());
-                }
-                if bytes > 100_000 {
-                    self.finding("a chunk is over 100,000 bytes".to_owned());
-                }
+        let at_ms = self.now();
+        match self.checker.text(Tick(at_ms * 1000), text, self.ear.waiting()) {
+            FromServer::Media(bytes) => {
                 self.received.chunks += 1;
-                *self.received.chunk_bytes.entry(bytes).or_default() += 1;
-                self.ear.audio(samples.into_iter());
+                *self.received.chunk_bytes.entry(bytes.len()).or_default() += 1;
+                self.ear.audio(&Pcm::from_le_bytes(&bytes));
             }
-            FromServer::Mark(name) => self.ear.mark(name),
+            FromServer::Mark(name) => self.ear.mark(&name),
             FromServer::Clear => {
-                let at_ms = self.now();
                 self.received.clears += 1;
-                let dropped = self.ear.clear();
-                let dropped_ms = self.plan.rate.micros(dropped) / 1000;
+                let dropped_ms = self.ear.clear().0 / 1000;
                 (self.events)(PhoneEvent::Cleared { at_ms, dropped_ms });
                 self.script.cleared(at_ms).into_iter().for_each(&mut self.events);
             }
-            FromServer::Finding(what) => self.finding(what),
+            FromServer::Nothing => {}
         }
     }
 
-    fn finding(&mut self, what: String) {
-        let count = self.received.findings.entry(what.clone()).or_default();
-        *count += 1;
-        if *count == 1 {
-            let at_ms = self.now();
-            (self.events)(PhoneEvent::Finding { at_ms, what });
+    /// What the server did against the protocol. Whether and when it greets is not the phone's to judge.
+    fn find_fault(&mut self) {
+        let own = [Breach::LateGreeting, Breach::TwoGreetings, Breach::NoGreetingMark];
+        let noted = self.checker.noted(Tick(self.now() * 1000));
+        for noted in noted.into_iter().filter(|noted| !own.contains(&noted.breach)) {
+            let finding = Finding {
+                rule: noted.breach.id(),
+                what: noted.breach.title(),
+                is_advice: noted.breach.weight() == Weight::Warning,
+                at_ms: noted.at.0 / 1000,
+                count: noted.count,
+                seen: noted.seen,
+            };
+            (self.events)(PhoneEvent::Finding(finding.clone()));
+            self.received.findings.push(finding);
         }
     }
 
     /// One frame both ways. Whether the caller hangs up now.
     async fn frame(&mut self) -> Result<bool, WsError> {
-        let samples = self.plan.rate.samples(FRAME_MS * 1000);
+        let samples = self.plan.call.rate.samples(FRAME_MS * 1000);
         let played = self.ear.play(samples);
         let now = self.now();
         if played.audible {
@@ -214,8 +225,9 @@ impl<F: FnMut(PhoneEvent)> Line<F> {
             (self.events)(PhoneEvent::Mark { at_ms: now, name: name.clone() });
             self.received.marks.push(name);
         }
-        let deed = self.script.tick(Noticed { now, audible: played.audible, empty: self.ear.is_empty() });
+        let deed = self.script.tick(Noticed { now, audible: played.audible, empty: played.empty });
         if deed.begins {
+            self.checker.caller_spoke(Tick(now * 1000));
             self.ear.turn_changed();
         }
         deed.events.into_iter().for_each(&mut self.events);
@@ -229,16 +241,16 @@ impl<F: FnMut(PhoneEvent)> Line<F> {
         }
         self.recording.caller.extend(&said);
         self.recording.heard.extend(&played.frame);
-        let at_ms = self.plan.rate.micros(self.recording.caller.len()) / 1000;
-        let text = self.writer.media(at_ms, &said);
+        let text = self.writer.media(&said);
         self.socket.send(Message::text(text)).await?;
         Ok(deed.hang_up)
     }
 
     /// Says `stop`, then waits a moment for the server to close, as a carrier does.
     async fn hang_up(&mut self) -> Result<EndReport, WsError> {
-        let stop = self.writer.stop();
+        let stop = self.writer.stop("callended");
         self.socket.send(Message::text(stop)).await?;
+        self.checker.stopped(Tick(self.now() * 1000), STOP_GRACE);
         let last_words = async {
             loop {
                 match self.socket.next().await {

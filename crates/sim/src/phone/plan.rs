@@ -1,10 +1,11 @@
 //! What a simulated caller is to do, as a value: whom to ring, as whom, and the steps of the conversation.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use audio::{Pcm, SampleRate};
+
+use crate::exotel::{Call, Types};
 
 /// A call to be made.
 #[derive(Debug, Clone)]
@@ -12,14 +13,12 @@ pub struct CallPlan {
     /// `ws://` or `wss://`: the socket. `http://` or `https://`: the connect webhook, which is asked for the
     /// socket first, as Exotel does. `user:password@` in it becomes HTTP Basic.
     pub url: String,
-    /// The stream's rate, both ways: 8000, 16000 or 24000.
-    pub rate: SampleRate,
-    /// Who calls whom.
-    pub caller: Caller,
+    /// Who calls whom, and the stream's rate, both ways: 8000, 16000 or 24000.
+    pub call: Call,
     /// Headers for the webhook and for the upgrade.
     pub headers: Vec<(String, String)>,
     /// How numbers are written in messages.
-    pub numbers: Numbers,
+    pub types: Types,
     /// What the caller does, in order. After the last step the caller hangs up.
     pub steps: Vec<Step>,
     /// How long the caller waits for the agent to speak or to finish before going on.
@@ -33,65 +32,14 @@ impl CallPlan {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
-            rate: SampleRate::HZ_8000,
-            caller: Caller::numbered(1),
+            call: Call::invented(1, SampleRate::HZ_8000),
             headers: Vec::new(),
-            numbers: Numbers::Strings,
+            types: Types::Strings,
             steps: Vec::new(),
             patience: Duration::from_secs(8),
             tls: None,
         }
     }
-}
-
-/// Who calls whom, in the carrier's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// The carrier's id of the call.
-    pub call_sid: String,
-    /// The carrier's id of the stream.
-    pub stream_sid: String,
-    /// The carrier's account.
-    pub account_sid: String,
-    /// The caller's number, national with a leading 0.
-    pub from: String,
-    /// The number called.
-    pub to: String,
-    /// Parameters in `start`.
-    pub custom: BTreeMap<String, String>,
-}
-
-impl Caller {
-    /// An invented caller whose ids follow from `seed`: 32 characters, as Exotel's are.
-    pub fn numbered(seed: u64) -> Self {
-        let mixed = mix(seed);
-        Self {
-            call_sid: format!("{mixed:016x}{:014x}18", mix(mixed) >> 8),
-            stream_sid: format!("{:016x}{:014x}18", mix(mixed ^ 1), mix(mixed ^ 2) >> 8),
-            account_sid: "phone1".to_owned(),
-            from: "09800000001".to_owned(),
-            to: "08000000002".to_owned(),
-            custom: BTreeMap::new(),
-        }
-    }
-}
-
-/// SplitMix64's finaliser: spreads neighbouring seeds far apart.
-fn mix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// How numbers are written in messages. Exotel's traffic has strings; half of its documents show numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Numbers {
-    /// As in captured traffic: `"sequence_number":"2"`.
-    #[default]
-    Strings,
-    /// As in the documents: `"sequence_number":2`.
-    Docs,
 }
 
 /// One thing that the caller does.
@@ -121,19 +69,4 @@ pub struct Speech {
     pub label: String,
     /// The samples, at the plan's rate.
     pub pcm: Pcm,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_of_the_carriers_length_and_differ_by_seed() {
-        let (one, two) = (Caller::numbered(1), Caller::numbered(2));
-        for id in [&one.call_sid, &one.stream_sid, &two.call_sid] {
-            assert_eq!(id.len(), 32, "{id}");
-        }
-        assert_ne!(one.call_sid, two.call_sid);
-        assert_ne!(one.call_sid, one.stream_sid);
-    }
 }

@@ -73,13 +73,8 @@ pub enum PhoneEvent {
         /// When.
         at_ms: u64,
     },
-    /// The server did something that the protocol does not allow.
-    Finding {
-        /// When.
-        at_ms: u64,
-        /// What.
-        what: String,
-    },
+    /// The server did something that the protocol does not allow. Told at the end.
+    Finding(Finding),
     /// The call is over.
     Ended {
         /// When.
@@ -163,8 +158,25 @@ pub struct Received {
     pub marks: Vec<String>,
     /// Clears.
     pub clears: u64,
-    /// What the protocol does not allow, and how often.
-    pub findings: BTreeMap<String, u64>,
+    /// What the protocol does not allow.
+    pub findings: Vec<Finding>,
+}
+
+/// A rule of the protocol that the server broke.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The rule's id, as in the conformance report.
+    pub rule: &'static str,
+    /// What it asks.
+    pub what: &'static str,
+    /// Whether it is only advice.
+    pub is_advice: bool,
+    /// When it was first broken.
+    pub at_ms: u64,
+    /// How often.
+    pub count: u32,
+    /// What was seen the first time.
+    pub seen: String,
 }
 
 /// How the call ended.

@@ -24,7 +24,7 @@ pub(super) struct Noticed {
     pub(super) now: u64,
     /// Whether sound was heard.
     pub(super) audible: bool,
-    /// Whether nothing is queued.
+    /// Whether there was nothing to play.
     pub(super) empty: bool,
 }
 

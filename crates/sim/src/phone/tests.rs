@@ -49,8 +49,10 @@ async fn an_echo_is_heard_and_recorded_in_time() {
     assert!(report.received.audible_ms >= 300, "{report:?}");
     assert_eq!(report.received.chunk_bytes.keys().copied().collect::<Vec<_>>(), [320]);
     assert_eq!(report.recording.caller.len(), report.recording.heard.len());
-    assert!(report.received.findings.is_empty(), "{report:?}");
-    assert!(events.iter().any(|event| matches!(event, PhoneEvent::AgentSpeaks { .. })));
+    // A server that sends everything back sends the carrier's own marks of order too.
+    assert!(report.received.findings.iter().any(|finding| finding.rule == "EXO-113"), "{report:?}");
+    let begun = events.iter().filter(|event| matches!(event, PhoneEvent::AgentSpeaks { .. })).count();
+    assert_eq!(begun, 1, "one utterance is one, however it is cut: {events:?}");
 }
 
 #[tokio::test]
