@@ -97,7 +97,7 @@ impl Asked {
             query = masked::query(&self.query),
             body = masked::query(&String::from_utf8_lossy(&self.body)),
             headers = masked::headers(&self.headers),
-            micros = began.elapsed().as_micros(),
+            micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
             "{what}"
         );
     }

@@ -150,7 +150,11 @@ impl Sessions {
             }
         }
         let (sender, control) = mpsc::channel(CONTROLS);
-        let session = Arc::new(Session::new(call.to_owned(), Timestamp::now()));
+        // Ticks count from the socket's opening, so the call began then, whenever it said whose it is.
+        let passed = SignedDuration::try_from(arrival.opened.elapsed()).unwrap_or_default();
+        let now = Timestamp::now();
+        let began = now.checked_sub(passed).unwrap_or(now);
+        let session = Arc::new(Session::new(call.to_owned(), began));
         live.insert(call.to_owned(), Entry { session: session.clone(), control: sender });
         Met::New(Box::new(Begun { session, control, arrival: *arrival }))
     }
