@@ -441,6 +441,8 @@ async fn abrupt(target: &Target, messages: Messages) -> Result<Observed, PhoneEr
     session.begin().await;
     session.live(&mut voice, Duration::from_millis(300), |_| false).await;
     drop(session);
+    // A server that falls over is given the time to.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     let mut session = open(target, Messages::new(next)).await?;
     session.begin().await;
     let mut observed = Observed::default();
