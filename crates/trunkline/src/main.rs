@@ -1,6 +1,7 @@
 //! The trunkline program: parses the command line and hands over to one command. Human text goes to stdout,
 //! messages to stderr, and every command's exit codes are those of `failure.rs`.
 
+mod bench;
 mod commands;
 mod config;
 mod failure;

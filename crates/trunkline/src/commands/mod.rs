@@ -1,5 +1,6 @@
 //! The commands, one file each. A command is its arguments and `run`.
 
+mod bench;
 mod call;
 mod config;
 mod demo;
@@ -37,6 +38,7 @@ pub(crate) enum Command {
     Replay(replay::Replay),
     Config(config::ConfigCommand),
     Doctor(doctor::Doctor),
+    Bench(bench::BenchCommand),
 }
 
 impl Command {
@@ -50,6 +52,7 @@ impl Command {
             Self::Replay(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Doctor(command) => command.run(),
+            Self::Bench(command) => command.run(),
         }
     }
 }
