@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use audio::SampleRate;
 use clap::Args;
 use records::{CallRecord, Speaker};
-use sim::phone::{CallPlan, Caller, PhoneEvent, PhoneReport, Speech, Step};
+use sim::exotel::Call;
+use sim::phone::{CallPlan, PhoneEvent, PhoneReport, Speech, Step};
 use store::{Archive, CallId};
 use tokio::sync::watch;
 
@@ -96,7 +97,7 @@ impl Demo {
             Ok(Speech { label: text.to_owned(), pcm: speech::render(&*voice, text, rate).await? })
         };
         let mut plan = CallPlan::new(format!("http://{address}/api/v1/exotel/voice/connect"));
-        plan.caller = Caller::numbered(super::seed());
+        plan.call = Call::invented(super::seed(), rate);
         for question in QUESTIONS {
             plan.steps.push(Step::Say(say(question).await?));
         }
@@ -107,7 +108,7 @@ impl Demo {
 
 /// Plays the call and shows it. Gives the caller's report and the server's record.
 async fn converse(server: &Server, plan: CallPlan) -> Result<(PhoneReport, Option<CallRecord>), Failure> {
-    let call = plan.caller.call_sid.clone();
+    let call = plan.call.call.clone();
     let store = server.store().clone();
     let (over, is_over) = watch::channel(false);
     let follower = tokio::spawn(async move {

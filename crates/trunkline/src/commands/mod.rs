@@ -1,11 +1,12 @@
 //! The commands, one file each. A command is its arguments and `run`.
 
-mod bench;
 mod call;
 mod config;
+mod conformance;
 mod demo;
 mod doctor;
 mod phone;
+mod recogniser_worker;
 mod replay;
 mod serve;
 
@@ -34,11 +35,13 @@ pub(crate) enum Command {
     Serve(serve::Serve),
     Demo(demo::Demo),
     Phone(phone::Phone),
+    Conformance(conformance::Conformance),
     Call(call::CallCommand),
     Replay(replay::Replay),
     Config(config::ConfigCommand),
     Doctor(doctor::Doctor),
-    Bench(bench::BenchCommand),
+    #[command(hide = true)]
+    RecogniserWorker(recogniser_worker::RecogniserWorker),
 }
 
 impl Command {
@@ -48,10 +51,12 @@ impl Command {
             Self::Serve(command) => command.run(),
             Self::Demo(command) => command.run(),
             Self::Phone(command) => command.run(),
+            Self::Conformance(command) => command.run(),
             Self::Call(command) => command.run(),
             Self::Replay(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Doctor(command) => command.run(),
+            Self::RecogniserWorker(command) => command.run(),
             Self::Bench(command) => command.run(),
         }
     }
@@ -66,4 +71,17 @@ fn small_runtime() -> Result<tokio::runtime::Runtime, Failure> {
 fn seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     now.as_micros() as u64 ^ (u64::from(std::process::id()) << 48)
+}
+
+/// Headers of the command line, `Name: value`, and the token's.
+fn headers(lines: &[String], token: Option<&str>) -> Result<Vec<(String, String)>, Failure> {
+    let mut headers = Vec::new();
+    for line in lines {
+        // The line is not repeated in the message: its value may be a secret.
+        let (name, value) =
+            line.split_once(':').ok_or_else(|| Failure::usage("--header takes \"Name: value\""))?;
+        headers.push((name.trim().to_owned(), value.trim().to_owned()));
+    }
+    headers.extend(token.map(|token| ("Authorization".to_owned(), format!("Bearer {token}"))));
+    Ok(headers)
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use audio::SampleRate;
 use clap::{Args, ValueEnum};
-use sim::phone::{CallPlan, EndedBy, Numbers, PhoneError, PhoneEvent, PhoneReport};
+use sim::exotel::Call;
+use sim::phone::{CallPlan, EndedBy, PhoneError, PhoneEvent, PhoneReport};
 
 use crate::failure::{EXIT_CODES, Failure};
 use crate::speech;
@@ -107,21 +108,12 @@ impl Phone {
             return Err(Failure::usage("--patience takes seconds, from 0 to 3600"));
         }
         let mut plan = CallPlan::new(self.url.clone());
-        plan.rate = rate;
         plan.patience = Duration::from_secs_f64(self.patience);
-        plan.caller = sim::phone::Caller::numbered(super::seed());
+        plan.call = Call::invented(super::seed(), rate);
         if self.types == Types::Docs {
-            plan.numbers = Numbers::Docs;
+            plan.types = sim::exotel::Types::Docs;
         }
-        for header in &self.headers {
-            let (name, value) = header
-                .split_once(':')
-                .ok_or_else(|| Failure::usage(format!("--header takes \"Name: value\", not \"{header}\"")))?;
-            plan.headers.push((name.trim().to_owned(), value.trim().to_owned()));
-        }
-        if let Some(token) = &self.token {
-            plan.headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
-        }
+        plan.headers = super::headers(&self.headers, self.token.as_deref())?;
         let vendors = Vendors::new();
         plan.steps = self.steps.spoken(|| vendors.voice(&self.voice), rate).await?;
         Ok(plan)
@@ -158,7 +150,7 @@ pub(crate) fn line(event: &PhoneEvent) -> String {
         PhoneEvent::Cleared { at_ms, dropped_ms } => (*at_ms, format!("clear: {dropped_ms} ms dropped")),
         PhoneEvent::Mark { at_ms, name } => (*at_ms, dim(&format!("mark {name}"))),
         PhoneEvent::NoAnswer { at_ms } => (*at_ms, "no answer; going on".to_owned()),
-        PhoneEvent::Finding { at_ms, what } => (*at_ms, format!("against the protocol: {what}")),
+        PhoneEvent::Finding(finding) => (finding.at_ms, rule(finding)),
         PhoneEvent::Ended { at_ms, by } => {
             let who = match by {
                 EndedBy::Caller => "caller hangs up",
@@ -202,10 +194,13 @@ fn summary(report: &PhoneReport) {
         got.gaps,
         got.longest_gap_ms
     ));
-    for (finding, count) in &got.findings {
-        say(&format!("against the protocol, {count} times: {finding}"));
-    }
     if let Some(code) = report.end.close_code {
         say(&format!("the server closed with {code} {}", report.end.detail));
     }
+}
+
+fn rule(finding: &sim::phone::Finding) -> String {
+    let weight = if finding.is_advice { "against advice" } else { "against the protocol" };
+    let sim::phone::Finding { rule, what, count, seen, .. } = finding;
+    format!("{weight}, {count} times: {rule} {what}; seen: {seen}")
 }

@@ -22,6 +22,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("server.listen", "Address and port to listen on. A public address needs authentication."),
     key("server.public_url", "Where carriers reach this server, such as https://voice.example.com."),
     key("server.ws_path", "The path of the carrier's socket."),
+    key("server.stream_rate", "The rate that the webhook asks the carrier for: 8000, 16000 or 24000."),
     key(
         "server.token",
         "Secret. With it, opening a socket needs `Authorization: Bearer`, Basic, or a URL that the webhook signed.",

@@ -209,7 +209,8 @@ fn a_named_file_must_exist() {
 fn every_key_is_described_and_every_description_has_a_key() {
     let described: BTreeSet<String> = keys::KEYS.iter().map(|key| key.path.to_owned()).collect();
     let there: BTreeSet<String> = show::default_values().into_keys().collect();
-    assert_eq!(described, there);
+    let odd: Vec<_> = described.symmetric_difference(&there).collect();
+    assert!(odd.is_empty(), "in only one of keys.rs and schema.rs: {odd:?}");
 }
 
 #[test]
@@ -231,6 +232,6 @@ fn the_reference_in_the_documentation_is_true() {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&file, format!("{head}{begin}{wanted}{end}{tail}")).unwrap();
     } else {
-        assert_eq!(table, wanted, "run UPDATE_DOCS=1 cargo test -p trunkline reference");
+        assert!(table == wanted, "the table is old; run UPDATE_DOCS=1 cargo test -p trunkline reference");
     }
 }
