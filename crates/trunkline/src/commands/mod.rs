@@ -1,5 +1,6 @@
 //! The commands, one file each. A command is its arguments and `run`.
 
+mod bench;
 mod call;
 mod config;
 mod conformance;
@@ -42,6 +43,7 @@ pub(crate) enum Command {
     Doctor(doctor::Doctor),
     #[command(hide = true)]
     RecogniserWorker(recogniser_worker::RecogniserWorker),
+    Bench(bench::BenchCommand),
 }
 
 impl Command {
