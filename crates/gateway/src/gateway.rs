@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use carriers::exotel::auth::Auth;
 use carriers::exotel::token::TokenUses;
+use carriers::exotel::{UrlFault, socket_url};
 use records::EndReason;
 use store::Store;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -51,6 +52,9 @@ pub enum ConfigError {
         /// The names that there are.
         there: String,
     },
+    /// The public address or the socket's path can't be part of a URL.
+    #[error(transparent)]
+    Url(#[from] UrlFault),
     /// The system gives no randomness.
     #[error("the system gives no random numbers: {0}")]
     NoRandomness(getrandom::Error),
@@ -177,6 +181,7 @@ impl Gateway {
 }
 
 fn check(config: &Config, agents: &Agents) -> Result<(), ConfigError> {
+    socket_url(config.public_url.as_deref().unwrap_or("http://localhost"), &config.ws_path, &[])?;
     if agents.contains_key(&config.default_agent) {
         return Ok(());
     }

@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -165,6 +166,7 @@ impl Listener {
     }
 
     fn count(&self, address: IpAddr) -> Option<Counted> {
+        let address = holder(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.all >= self.limits.connections {
             return None;
@@ -194,7 +196,10 @@ impl Serving {
 
     async fn http(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
         let router = self.router.clone();
+        let asked = Arc::new(AtomicBool::new(false));
+        let has_asked = asked.clone();
         let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            has_asked.store(true, Relaxed);
             request.extensions_mut().insert(peer);
             router.clone().oneshot(request)
         });
@@ -214,7 +219,8 @@ impl Serving {
             }
         };
         if let Err(error) = served {
-            if error.is_timeout() {
+            // A connection that was kept for a next request which never came is no fault.
+            if error.is_timeout() && !asked.load(Relaxed) {
                 rejected("head_timeout");
             }
             tracing::debug!(%error, peer = %peer.0, "a connection ended badly");
@@ -235,6 +241,14 @@ impl Drop for Counted {
     }
 }
 
+/// Whom an address counts for: in IPv6 one holder has a whole /64.
+fn holder(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 /// Frames of audio are small and must not wait for each other; a dead peer must be noticed.
 fn prepare(stream: &TcpStream) {
     let socket = SockRef::from(stream);
@@ -246,5 +260,18 @@ fn prepare(stream: &TcpStream) {
     if let Err(error) = set {
         // The peer is gone already, which the first read will say.
         tracing::debug!(%error, "a connection's options can't be set");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_counts_for_its_holder() {
+        let holder = |text: &str| holder(text.parse().unwrap()).to_string();
+        assert_eq!(holder("192.0.2.7"), "192.0.2.7");
+        assert_eq!(holder("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(holder("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 }

@@ -114,6 +114,38 @@ async fn the_greeting_is_heard_once_whatever_the_order_of_its_causes() {
     assert!(record.counters.findings.contains_key("repeated_start"));
 }
 
+#[tokio::test]
+async fn a_call_that_starts_with_audio_is_answered_and_a_late_start_still_tells_who_called() {
+    let mut agent = greeter(Ears::Open);
+    let mut settings = (*agent.settings).clone();
+    settings.limits.lazy_start_ms = 50;
+    agent.settings = Arc::new(settings);
+    let server = Server::with(Config::default(), agent).await;
+    let mut carrier = server.open("call_id=a&sample-rate=16000").await.unwrap();
+    carrier.media(&[0; 640]).await;
+    let first = carrier.next().await.unwrap();
+    assert_eq!((&first["event"], &first["stream_sid"]), (&"media".into(), &"stream-1".into()));
+    carrier.start("a", 16_000).await;
+    hear_greeting(&mut carrier).await;
+    carrier.stop("callended").await;
+    let record = server.record().await;
+    assert_eq!((record.sample_rate, record.stream_id.as_deref()), (16_000, Some("stream-1")));
+    assert_eq!((record.from.as_deref(), record.turns.len()), (Some("09800000001"), 1));
+}
+
+#[test]
+fn a_public_address_that_is_none_is_refused_at_the_start() {
+    let config = Config {
+        public_url: Some("ftp://x".to_owned()),
+        default_agent: "echo".to_owned(),
+        ..Config::default()
+    };
+    let made = gateway::Gateway::new(config, support::agents([plain(AgentKind::Echo)]), None);
+    assert!(made.err().unwrap().to_string().contains("public base URL"));
+    let made = gateway::Gateway::new(Config::default(), support::agents([plain(AgentKind::Echo)]), None);
+    assert!(made.err().unwrap().to_string().contains("there are: echo"));
+}
+
 /// When the carrier opens its second socket.
 #[derive(Debug, Clone, Copy)]
 enum Point {

@@ -96,12 +96,13 @@ impl CallTask {
     }
 
     async fn started(&mut self, start: Box<StreamStart>) {
-        if self.carrier.writer.is_none() || self.carrier.taking_over {
-            let record = self.keeper.record_mut();
+        let record = self.keeper.record_mut();
+        record.from = record.from.take().or_else(|| start.from.clone());
+        record.to = record.to.take().or_else(|| start.to.clone());
+        record.custom.extend(start.custom.clone());
+        // A call that was answered without a `start` keeps the stream that it knows, if it knows one.
+        if record.stream_id.is_none() || self.carrier.taking_over {
             record.stream_id = Some(start.stream.clone());
-            record.from = record.from.take().or_else(|| start.from.clone());
-            record.to = record.to.take().or_else(|| start.to.clone());
-            record.custom.extend(start.custom.clone());
             self.open_stream(&start.stream, start.rate);
         }
         self.attach().await;
@@ -141,6 +142,9 @@ impl CallTask {
         if self.carrier.writer.is_none() {
             // Answered without a `start`: what the URL says holds.
             let stream = self.carrier.line.fallback_stream();
+            if !stream.is_empty() {
+                self.keeper.record_mut().stream_id = Some(stream.clone());
+            }
             self.open_stream(&stream, self.carrier.line.fallback_rate);
         }
         let (Some(writer), Some(socket)) = (&mut self.carrier.writer, &mut self.carrier.socket) else {
