@@ -5,6 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/server.sh "${1:-}"
 
+# With a token, so that refusing a wrong one is looked at too. Server and caller both take it from here.
+export EXOTEL_WS_TOKEN=only-for-this-check
+
 for pair in echo:echo assistant:agent; do
   agent=${pair%:*} profile=${pair#*:}
   start_server --agent "$agent"

@@ -54,13 +54,14 @@ stop_server() {
 
 # Whether /readyz answers 200. Bash's own sockets, so that no curl is needed.
 answers() {
-  local line
-  {
-    exec 3<>"/dev/tcp/${address%:*}/${address#*:}" &&
-      printf 'GET /readyz HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$address" >&3 &&
-      IFS= read -r -t 2 line <&3
-    exec 3>&-
-  } 2>/dev/null || return 1
+  local line=
+  # In a subshell, so that the socket closes with it, and a refused connection ends nothing else.
+  line=$(
+    exec 2>/dev/null 3<>"/dev/tcp/${address%:*}/${address#*:}"
+    printf 'GET /readyz HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$address" >&3
+    IFS= read -r -t 2 line <&3
+    printf '%s' "$line"
+  ) || return 1
   [[ $line == *' 200 '* ]]
 }
 
