@@ -2,7 +2,7 @@
 //! grammar is understood and how much outside of it is rejected, for each rejection given.
 //!
 //! `cargo build -p providers --bins && cargo run --release -p providers --example recogniser-accuracy -- \
-//!     target/debug/recogniser-worker [-n NOISE_DB] [-v] [BRANCH:PHONE]...`
+//!     target/debug/recogniser-worker [-n NOISE_DB] [-v] [BRANCH:PHONE:WORD]...`
 
 #[path = "../tests/telephone/mod.rs"]
 mod telephone;
@@ -24,14 +24,15 @@ async fn main() {
     let mut noise_db = -58.0;
     let mut verbose = false;
     while let Some(arg) = args.next() {
-        match (arg.as_str(), arg.split_once(':')) {
-            ("-v", _) => verbose = true,
-            ("-n", _) => noise_db = args.next().and_then(|db| db.parse().ok()).expect("a number of dB"),
-            (_, Some((branch, phone))) => rejections.push(Rejection {
-                branch: branch.parse().expect("a probability"),
-                phone: phone.parse().expect("a probability"),
-            }),
-            _ => panic!("what is {arg}?"),
+        match arg.as_str() {
+            "-v" => verbose = true,
+            "-n" => noise_db = args.next().and_then(|db| db.parse().ok()).expect("a number of dB"),
+            weights => {
+                let weights = weights.split(':').map(|weight| weight.parse().expect("a probability"));
+                let weights: Vec<f32> = weights.collect();
+                let [branch, phone, word] = weights[..] else { panic!("three weights, not {arg}") };
+                rejections.push(Rejection { branch, phone, word });
+            }
         }
     }
     if rejections.is_empty() {
@@ -70,9 +71,10 @@ async fn main() {
                 }
             }
             println!(
-                "branch {:.0e} phone {:.0e} {voice:5} {right:3} / {wrong} of {}, {:2} of {}, {} of {}",
+                "branch {:.0e} phone {:.2} word {:.2} {voice:5} {right:3} / {wrong} of {}, {:2} of {}, {} of {}",
                 rejection.branch,
                 rejection.phone,
+                rejection.word,
                 IN_GRAMMAR.len(),
                 taken[0],
                 OFF_GRAMMAR.len(),

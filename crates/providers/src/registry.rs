@@ -6,11 +6,15 @@ use audio::SampleRate;
 
 use crate::fake::{FakeModel, FakeRecogniser, FakeVoice, Manner};
 use crate::local::flite::{self, FliteVoice, VoiceName, VoicePool};
-use crate::local::{Script, ScriptedModel};
+use crate::local::{Script, ScriptedModel, SphinxRecogniser, SphinxSettings};
 use crate::{LanguageModel, SpeechToText, TextToSpeech};
 
 /// What the stand-in recogniser hears: long enough for the stand-in model's answer to be worth interrupting.
 const FAKE_WORDS: &str = "what are your opening hours today";
+
+/// The rates of lines.
+const LINE_RATES: [SampleRate; 4] =
+    [SampleRate::HZ_8000, SampleRate::HZ_16000, SampleRate::HZ_24000, SampleRate::HZ_48000];
 
 /// What a vendor can take the place of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +74,7 @@ pub struct UnknownProvider {
 pub struct Providers {
     voice_threads: Option<usize>,
     voices: OnceLock<Arc<VoicePool>>,
+    sphinx: Option<SphinxRecogniser>,
 }
 
 impl Providers {
@@ -82,6 +87,13 @@ impl Providers {
     #[must_use]
     pub const fn with_voice_threads(mut self, threads: usize) -> Self {
         self.voice_threads = Some(threads);
+        self
+    }
+
+    /// The same with the built-in recogniser run so. Without it there is none.
+    #[must_use]
+    pub fn with_recogniser(mut self, settings: SphinxSettings) -> Self {
+        self.sphinx = Some(SphinxRecogniser::new(settings));
         self
     }
 
@@ -109,21 +121,57 @@ impl Providers {
         }
     }
 
-    /// The recogniser of this name: `fake` (always hears `FAKE_WORDS`).
+    /// The recogniser of this name: `builtin` or `pocketsphinx`, `fake` (always hears `FAKE_WORDS`).
     pub fn recogniser(&self, name: &str) -> Result<Arc<dyn SpeechToText>, UnknownProvider> {
-        match name {
-            "fake" => Ok(Arc::new(FakeRecogniser::new(vec![FAKE_WORDS.to_owned()], Manner::default()))),
-            _ => Err(unknown("recogniser", name, "fake")),
+        match (name, &self.sphinx) {
+            ("fake", _) => Ok(Arc::new(FakeRecogniser::new(vec![FAKE_WORDS.to_owned()], Manner::default()))),
+            ("builtin" | "pocketsphinx", Some(sphinx)) => Ok(Arc::new(sphinx.clone())),
+            (_, Some(_)) => Err(unknown("recogniser", name, "builtin, pocketsphinx, fake")),
+            (_, None) => Err(unknown("recogniser", name, "fake")),
         }
     }
 
-    /// Whether what the built-in vendors need is installed. Loads it.
+    /// The built-in recogniser itself, for its phrases to be checked and its helpers to be started.
+    pub const fn builtin_recogniser(&self) -> Option<&SphinxRecogniser> {
+        self.sphinx.as_ref()
+    }
+
+    /// What each vendor can do.
+    pub fn capabilities() -> Vec<Capabilities> {
+        let of = |name: &str, role, rates: &[SampleRate], streams, about| Capabilities {
+            name: name.to_owned(),
+            role,
+            rates: rates.to_vec(),
+            streams,
+            about,
+        };
+        let mut all = VoiceName::ALL
+            .map(|voice| {
+                let name = format!("flite:{voice}");
+                of(&name, Role::Voice, &[voice.rate()], Streams::Yes, "English, built in")
+            })
+            .to_vec();
+        all.extend([
+            of("scripted", Role::Model, &[], Streams::Yes, "follows a script, built in"),
+            of("pocketsphinx", Role::Recogniser, &LINE_RATES, Streams::Yes, "English phrases, built in"),
+            of("fake", Role::Voice, &[SampleRate::HZ_8000], Streams::Yes, "a tone, for tests"),
+            of("fake", Role::Model, &[], Streams::No, "says back what it hears, for tests"),
+            of("fake", Role::Recogniser, &LINE_RATES, Streams::No, "always hears the same, for tests"),
+        ]);
+        all
+    }
+
+    /// Whether what the built-in vendors need is installed, and what to do if not. Opens it, for some 50 ms.
     pub fn doctor(&self) -> Vec<Finding> {
         let voices = VoiceName::ALL.map(|voice| Finding {
             name: format!("flite:{voice}"),
             problem: flite::check(voice).err().map(|error| error.to_string()),
         });
-        voices.to_vec()
+        let recogniser = self.sphinx.iter().map(|sphinx| Finding {
+            name: "pocketsphinx".to_owned(),
+            problem: sphinx.check().err().map(|error| error.to_string()),
+        });
+        voices.into_iter().chain(recogniser).collect()
     }
 
     fn voice_pool(&self) -> VoicePool {

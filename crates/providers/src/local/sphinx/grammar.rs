@@ -1,8 +1,8 @@
 //! From phrases to what the decoder wants: a finite-state grammar and a dictionary of its words only.
 //!
-//! A grammar that knows only its phrases forces whatever is said onto one of them. So a loop over the bare phones
-//! of English competes with the phrases: what fits the phones clearly better than any phrase is taken as not
-//! understood. A full dictionary would cost 25 MB and 180 ms for each call; its grammar's words cost next to
+//! A grammar that knows only its phrases forces whatever is said onto one of them. So a loop over common words and
+//! the bare phones of English competes with the phrases: what fits these clearly better than any phrase is taken as
+//! not understood. The phones alone compete badly, since the decoder knows them best between others, as in words. A full dictionary would cost 25 MB and 180 ms for each call; its grammar's words cost next to
 //! nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +16,10 @@ const PHONES: [&str; 39] = [
     "JH", "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH", "UW", "V", "W", "Y",
     "Z", "ZH",
 ];
-/// What the words of one phone begin with; no word of the dictionary does.
-const PHONE_MARK: char = '_';
+/// Common words of English, which stand for all speech outside of the phrases.
+const COMMON: &str = include_str!("common.txt");
+/// What the words outside of the phrases begin with; no word of the dictionary does.
+const OUTSIDE: char = '_';
 /// The most states of a grammar; the shipped one has some two hundred.
 const MAX_STATES: usize = 5_000;
 
@@ -29,6 +31,8 @@ pub struct Rejection {
     pub branch: f32,
     /// Of each phone outside of them.
     pub phone: f32,
+    /// Of each common word outside of them.
+    pub word: f32,
 }
 
 /// What the decoder is given.
@@ -71,7 +75,7 @@ impl<'a> Pronunciations<'a> {
 
 /// The text of what the decoder heard: empty when any of it was not understood.
 pub(super) fn understood(heard: &str) -> &str {
-    let foreign = heard.split(' ').any(|word| word.starts_with(PHONE_MARK));
+    let foreign = heard.split(' ').any(|word| word.starts_with(OUTSIDE));
     if foreign { "" } else { heard }
 }
 
@@ -117,7 +121,9 @@ pub(super) fn build(
     if known.is_empty() {
         return (None, problems);
     }
-    let Some(fsg) = fsg(&Pattern::Any(known), rejection) else {
+    let common = COMMON.split_whitespace().map(str::to_owned).collect();
+    let common = Pronunciations::of(dictionary, &common);
+    let Some(fsg) = fsg(&Pattern::Any(known), &common, rejection) else {
         let why = format!("the phrases make a grammar of more than {MAX_STATES} states; use fewer choices");
         problems.push(PhraseProblem { phrase: String::new(), why, in_part: false });
         return (None, problems);
@@ -127,9 +133,12 @@ pub(super) fn build(
         text.push_str(line);
         text.push('\n');
     }
-    for phone in PHONES {
+    for line in common.0.values().flatten() {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{PHONE_MARK}{phone} {phone}");
+        let _ = writeln!(text, "{OUTSIDE}{line}");
+    }
+    for phone in PHONES {
+        let _ = writeln!(text, "{OUTSIDE}{phone} {phone}");
     }
     (Some(Grammar { fsg, dictionary: text }), problems)
 }
@@ -217,9 +226,9 @@ impl<'a> Places<'a> {
     }
 }
 
-/// A deterministic automaton of `pattern` in FSG format, with the loop of phones beside it. Common beginnings are
+/// A deterministic automaton of `pattern` in FSG format, with the loop of other speech beside it. Common beginnings are
 /// one way, so the decoder follows each only once. None when it has too many states.
-fn fsg(pattern: &Pattern, rejection: Rejection) -> Option<String> {
+fn fsg(pattern: &Pattern, common: &Pronunciations<'_>, rejection: Rejection) -> Option<String> {
     const START: usize = 0;
     const FINAL: usize = 1;
     const LOOP: usize = 2;
@@ -253,10 +262,12 @@ fn fsg(pattern: &Pattern, rejection: Rejection) -> Option<String> {
             return None;
         }
     }
-    for phone in PHONES.map(|phone| format!("{PHONE_MARK}{phone}")) {
+    let phones = PHONES.iter().map(|phone| (*phone, rejection.phone));
+    for (word, weight) in phones.chain(common.0.keys().map(|word| (*word, rejection.word))) {
+        let word = format!("{OUTSIDE}{word}");
         for to in [LOOP, FINAL] {
-            arc(&mut arcs, (START, to), rejection.branch * rejection.phone, &phone);
-            arc(&mut arcs, (LOOP, to), rejection.phone, &phone);
+            arc(&mut arcs, (START, to), rejection.branch * weight, &word);
+            arc(&mut arcs, (LOOP, to), weight, &word);
         }
     }
     let count = LOOP + 1 + states.len();
@@ -275,7 +286,7 @@ mod tests {
     use super::*;
 
     const DICTIONARY: &str = "a AH\na(2) EY\nbook B UH K\nnow N AW\ntable T EY B AH L\nyes Y EH S\n";
-    const REJECTION: Rejection = Rejection { branch: 0.5, phone: 0.25 };
+    const REJECTION: Rejection = Rejection { branch: 0.5, phone: 0.25, word: 0.125 };
 
     fn build_of(phrases: &[&str]) -> (Option<Grammar>, Vec<PhraseProblem>) {
         let phrases: Vec<String> = phrases.iter().map(|&phrase| phrase.to_owned()).collect();
@@ -287,7 +298,11 @@ mod tests {
         let (grammar, problems) = build_of(&["book a table [now]", "book a book", "yes"]);
         assert_eq!(problems, []);
         let grammar = grammar.unwrap();
-        let arcs: Vec<&str> = grammar.fsg.lines().filter(|line| !line.contains('_')).collect();
+        let arcs: Vec<&str> = grammar
+            .fsg
+            .lines()
+            .filter(|line| line.starts_with("TRANSITION") && !line.contains(" _"))
+            .collect();
         assert_eq!(
             arcs,
             [
@@ -305,7 +320,11 @@ mod tests {
         assert!(grammar.fsg.contains("TRANSITION 2 1 2.5e-1 _ZH\n"));
         assert!(grammar.dictionary.starts_with("a AH\na(2) EY\nbook B UH K\n"));
         assert!(grammar.dictionary.ends_with("_ZH ZH\n"));
-        assert_eq!(grammar.dictionary.lines().count(), 6 + 39);
+        assert!(
+            grammar.fsg.contains("TRANSITION 2 2 1.25e-1 _book\n"),
+            "a common word outside of the phrases"
+        );
+        assert!(grammar.dictionary.contains("\n_book B UH K\n"));
     }
 
     #[test]

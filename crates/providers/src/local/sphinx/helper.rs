@@ -33,9 +33,19 @@ pub(super) struct Helper {
     child: Child,
     stdin: ChildStdin,
     reports: mpsc::Receiver<Report>,
-    reader: AbortHandle,
+    /// Listens to it, into `reports`; ends with it.
+    reader: Reader,
     /// What has to be written before anything else: the setup.
     pending: Vec<u8>,
+}
+
+/// A task that ends when this is dropped.
+struct Reader(AbortHandle);
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Launcher {
@@ -68,7 +78,7 @@ impl Launcher {
         };
         let mut pending = Vec::new();
         wire::write_order(&setup, &mut pending);
-        Ok(Helper { child, stdin, reports, reader: reader.abort_handle(), pending })
+        Ok(Helper { child, stdin, reports, reader: Reader(reader.abort_handle()), pending })
     }
 }
 
@@ -92,8 +102,7 @@ impl Helper {
     /// Lets it end by itself, or kills it.
     pub(super) async fn farewell(self) {
         let Self { mut child, stdin, reports, reader, pending: _ } = self;
-        drop((stdin, reports));
-        reader.abort();
+        drop((stdin, reports, reader));
         if tokio::time::timeout(FAREWELL, child.wait()).await.is_err()
             && let Err(error) = child.kill().await
         {

@@ -233,8 +233,8 @@ impl Session {
                     self.answer(speech, Heard::Failed(why)).await;
                 }
                 _ => {
-                    self.answer(speech, Heard::Failed("this stretch of speech was never begun".to_owned()))
-                        .await
+                    let why = "this stretch of speech was never begun".to_owned();
+                    self.answer(speech, Heard::Failed(why)).await;
                 }
             },
         }
