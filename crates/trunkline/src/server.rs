@@ -29,7 +29,7 @@ pub(crate) struct Server {
     gateway: Arc<Gateway>,
     store: Store,
     tls: Option<Arc<Tls>>,
-    vendors: Vendors,
+    vendors: Arc<Vendors>,
     heartbeat: Heartbeat,
     running: Mutex<Config>,
     stop: CancellationToken,
@@ -78,7 +78,7 @@ impl Server {
             OpenError::InUse(_) => Failure::unavailable(error.to_string()),
             OpenError::Io(..) => Failure::config(error.to_string()),
         })?;
-        let vendors = Vendors::new();
+        let vendors = Arc::new(Vendors::new(config.server.limits.recognisers));
         let agents = vendors.agents(&config)?;
         let gateway = Gateway::new(data_plane(&config), agents, Some(store.clone()))
             .map_err(|error| Failure::config(error.to_string()))?;
@@ -104,6 +104,7 @@ impl Server {
         if let Some(tls) = &tls {
             tokio::spawn(tls.clone().watch(TLS_WATCH, stop.clone()));
         }
+        warm_up(&gateway, &vendors);
         let listener = tokio::spawn(Listener::new(limits, tls.clone()).serve(listener, routes, stop.clone()));
         Ok(Self {
             address,
@@ -170,6 +171,22 @@ impl Server {
             tracing::error!("not all records could be written");
         }
     }
+}
+
+/// Starts the recogniser of the agent that answers by default, so that its first call finds it ready. Nobody
+/// waits for it.
+fn warm_up(gateway: &Gateway, vendors: &Arc<Vendors>) {
+    let Some(agent) = gateway.default_agent() else { return };
+    let vendors = vendors.clone();
+    tokio::task::spawn_blocking(move || {
+        for problem in vendors.make_ready(&agent) {
+            tracing::warn!(
+                agent = agent.name,
+                problem,
+                "the recogniser can't listen for all that callers may say"
+            );
+        }
+    });
 }
 
 fn data_plane(config: &Config) -> gateway::Config {

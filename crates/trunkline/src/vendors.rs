@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gateway::{Agent, Agents};
-use providers::local::Script;
-use providers::{Providers, TextToSpeech};
+use providers::local::sphinx::{PhraseProblem, SphinxError};
+use providers::local::{Script, SphinxSettings};
+use providers::{Providers, SpeechToText as _, TextToSpeech};
 
 use crate::config::{self, Config};
 use crate::failure::Failure;
@@ -14,9 +15,32 @@ use crate::failure::Failure;
 pub(crate) struct Vendors(Providers);
 
 impl Vendors {
-    /// Nothing is loaded until an agent or a command asks for it.
-    pub(crate) fn new() -> Self {
-        Self(Providers::new())
+    /// Nothing is loaded until an agent or a command asks for it. The built-in recogniser serves so many calls at
+    /// once; more are told that there is no room.
+    pub(crate) fn new(recognisers: usize) -> Self {
+        // This program even if its file was replaced since: the helper must speak the same language as we do.
+        let mut recogniser = SphinxSettings::new("/proc/self/exe");
+        recogniser.max_sessions = recognisers;
+        Self(Providers::new().with_recogniser(recogniser))
+    }
+
+    /// Starts what an agent's first call would have to wait for, and says which of its phrases can't be listened
+    /// for. Reads files; needs a runtime.
+    pub(crate) fn make_ready(&self, agent: &Agent) -> Vec<String> {
+        match (self.0.builtin_recogniser(), &agent.recogniser) {
+            (Some(builtin), Some(recogniser)) if recogniser.name() == builtin.name() => {
+                told(builtin.make_ready(&agent.phrases))
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Which phrases of an agent the built-in recogniser can't listen for.
+    pub(crate) fn check_phrases(&self, agent: &Agent) -> Vec<String> {
+        self.0
+            .builtin_recogniser()
+            .map(|builtin| told(builtin.check_phrases(&agent.phrases)))
+            .unwrap_or_default()
     }
 
     /// A voice by its name.
@@ -65,6 +89,16 @@ impl Vendors {
     }
 }
 
+fn told(problems: Result<Arc<[PhraseProblem]>, SphinxError>) -> Vec<String> {
+    match problems {
+        Err(error) => vec![error.to_string()],
+        Ok(problems) => {
+            let line = |problem: &PhraseProblem| format!("\"{}\": {}", problem.phrase, problem.why);
+            problems.iter().map(line).collect()
+        }
+    }
+}
+
 /// The dialogue of a file, or the built-in reception desk.
 pub(crate) fn script(file: Option<&Path>) -> Result<Script, String> {
     let Some(file) = file else { return Ok(Script::reception()) };
@@ -79,7 +113,7 @@ mod tests {
 
     #[test]
     fn every_name_that_the_configuration_takes_is_a_vendors() {
-        let (vendors, script) = (Providers::new(), Arc::new(Script::reception()));
+        let (Vendors(vendors), script) = (Vendors::new(1), Arc::new(Script::reception()));
         for name in config::VOICES {
             assert!(vendors.voice(name).is_ok(), "{name}");
         }

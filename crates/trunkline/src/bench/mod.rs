@@ -65,9 +65,10 @@ impl Bench {
         }
     }
 
-    /// A configuration for that many calls at once from one address. The agent `bench` converses with stand-ins;
-    /// everything else is as by default.
+    /// A configuration for that many calls at once from one address. The agent `bench` converses with stand-ins, and
+    /// no other has the built-in vendors either, whose processes would be measured; everything else is as by default.
     fn config(&self, agent: &str, calls: usize, recording: bool) -> String {
+        let stand_ins = "voice = \"fake\"\nrecogniser = \"fake\"\nmodel = \"fake\"\n";
         format!(
             "default_agent = \"{agent}\"\n\
              [server]\n\
@@ -81,9 +82,11 @@ impl Bench {
              [agents.bench]\n\
              kind = \"assistant\"\n\
              greeting = \"Hello.\"\n\
-             voice = \"fake\"\n\
-             recogniser = \"fake\"\n\
-             model = \"fake\"\n",
+             {stand_ins}\
+             [agents.greeting]\n\
+             {stand_ins}\
+             [agents.assistant]\n\
+             {stand_ins}",
             calls + 100
         )
     }

@@ -90,7 +90,7 @@ impl Demo {
     }
 
     async fn plan(&self, address: SocketAddr) -> Result<CallPlan, Failure> {
-        let vendors = Vendors::new();
+        let vendors = Vendors::new(1);
         let voice = vendors.voice(&self.voice)?;
         let rate = SampleRate::HZ_8000;
         let say = async |text: &str| -> Result<Speech, Failure> {

@@ -54,17 +54,27 @@ fn findings(file: Option<&Path>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     let mut add =
         |name: &str, problem: Option<String>| findings.push(Finding { name: name.to_owned(), problem });
-    match config::load(&Sources::of_process(file)) {
-        Err(problems) => add("configuration", Some(problems.to_string())),
+    let config = match config::load(&Sources::of_process(file)) {
+        Err(problems) => {
+            add("configuration", Some(problems.to_string()));
+            None
+        }
         Ok(loaded) => {
             add("configuration", None);
             let config = &loaded.config;
             add(&format!("data folder {}", config.data.dir.display()), data_fault(&config.data.dir));
             add(&format!("address {}", config.server.listen), address_fault(config));
+            Some(loaded.config)
         }
-    }
-    for finding in Vendors::new().findings() {
+    };
+    let vendors = Vendors::new(1);
+    for finding in vendors.findings() {
         add(&finding.name, finding.problem);
+    }
+    let agents = config.and_then(|config| vendors.agents(&config).ok()).unwrap_or_default();
+    for agent in agents.values().filter(|agent| agent.recogniser.is_some()) {
+        let problems = vendors.check_phrases(agent);
+        add(&format!("phrases of agent {}", agent.name), (!problems.is_empty()).then(|| problems.join("; ")));
     }
     findings
 }

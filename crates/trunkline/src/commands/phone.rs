@@ -114,7 +114,7 @@ impl Phone {
             plan.types = sim::exotel::Types::Docs;
         }
         plan.headers = super::headers(&self.headers, self.token.as_deref())?;
-        let vendors = Vendors::new();
+        let vendors = Vendors::new(1);
         plan.steps = self.steps.spoken(|| vendors.voice(&self.voice), rate).await?;
         Ok(plan)
     }

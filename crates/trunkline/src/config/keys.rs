@@ -44,6 +44,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("server.limits.header_timeout_ms", "How long a client may take to send its request's headers."),
     key("server.limits.ping_interval_ms", "How often a carrier's socket is pinged."),
     key("server.limits.idle_timeout_ms", "After how long without a sign of life a socket counts as dead."),
+    key(
+        "server.limits.recognisers",
+        "Calls that the built-in recogniser serves at once; more are turned away.",
+    ),
     key("server.max_calls", "Calls at once."),
     key("server.drain_timeout_ms", "How long running calls may go on after SIGTERM."),
     key("server.worker_threads", "Threads that carry calls. 0: one for each core."),

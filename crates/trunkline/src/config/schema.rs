@@ -109,6 +109,7 @@ pub(crate) struct Limits {
     pub(crate) header_timeout_ms: u64,
     pub(crate) ping_interval_ms: u64,
     pub(crate) idle_timeout_ms: u64,
+    pub(crate) recognisers: usize,
 }
 
 impl Default for Limits {
@@ -119,6 +120,7 @@ impl Default for Limits {
             header_timeout_ms: 5_000,
             ping_interval_ms: 20_000,
             idle_timeout_ms: 25_000,
+            recognisers: 64,
         }
     }
 }
