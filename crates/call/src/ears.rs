@@ -75,7 +75,7 @@ impl Ears {
         self.stretch
     }
 
-    /// The numbers of the last frame.
+    /// The numbers of the last frame that was speech.
     pub(crate) fn levels(&self) -> FrameLevels {
         self.last
     }
@@ -119,7 +119,6 @@ impl Ears {
 
     fn frame(&mut self, moment: Tick, frame: &VoiceFrame, played_db: Option<f32>, each: &mut Vec<Edge>) {
         let length = Micros(self.rate.micros(frame.samples));
-        self.last = FrameLevels { score: frame.score, level_db: frame.level_db, floor_db: frame.floor_db };
         let wanted =
             if self.stretch.is_some() { self.turn.stay_threshold } else { self.turn.start_threshold };
         let mut voiced = frame.score >= wanted && moment >= self.deaf_until;
@@ -134,6 +133,9 @@ impl Ears {
             }
         } else if voiced {
             self.echoed = Micros::default();
+        }
+        if voiced {
+            self.last = FrameLevels { score: frame.score, level_db: frame.level_db, floor_db: frame.floor_db };
         }
         match &mut self.stretch {
             Some(stretch) if voiced && moment.since(stretch.began) < ms(self.turn.longest_ms) => {
