@@ -135,7 +135,8 @@ impl Ears {
             self.echoed = Micros::default();
         }
         if voiced {
-            self.last = FrameLevels { score: frame.score, level_db: frame.level_db, floor_db: frame.floor_db };
+            self.last =
+                FrameLevels { score: frame.score, level_db: frame.level_db, floor_db: frame.floor_db };
         }
         match &mut self.stretch {
             Some(stretch) if voiced && moment.since(stretch.began) < ms(self.turn.longest_ms) => {
