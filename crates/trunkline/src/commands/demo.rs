@@ -2,17 +2,18 @@
 //! rings it through the webhook and a real socket, asks, interrupts and hangs up; the terminal shows the
 //! conversation as both ends know it. It proves itself: it fails when the caller was not understood.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use audio::SampleRate;
 use clap::Args;
-use records::{CallRecord, Speaker};
+use records::{CallRecord, Speaker, TurnRecord};
 use sim::exotel::Call;
 use sim::phone::{CallPlan, PhoneEvent, PhoneReport, Speech, Step};
-use store::{Archive, CallId};
-use tokio::sync::watch;
+use store::{Archive, CallId, Store};
+use tokio::sync::mpsc;
 
 use crate::config::{self, Sources};
 use crate::failure::{EXIT_CODES, Failure};
@@ -23,11 +24,13 @@ use crate::vendors::Vendors;
 
 /// What the caller asks, and the interruption.
 const QUESTIONS: [&str; 2] = ["where are you", "what are your opening hours"];
-const INTERRUPTION: &str = "goodbye";
+const INTERRUPTION: &str = "thank you goodbye";
 /// How far into the second answer the caller interrupts: past its protected first moments.
 const INTERRUPT_AFTER: Duration = Duration::from_millis(1_300);
 /// How often the record is looked at for what is new.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(100);
+/// How much later than the caller's side the record tells of the same moment.
+const HELD_BACK: Duration = Duration::from_millis(900);
 /// How long the record may take to be final after the call.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -108,68 +111,96 @@ impl Demo {
 
 /// Plays the call and shows it. Gives the caller's report and the server's record.
 async fn converse(server: &Server, plan: CallPlan) -> Result<(PhoneReport, Option<CallRecord>), Failure> {
-    let call = plan.call.call.clone();
-    let store = server.store().clone();
-    let (over, is_over) = watch::channel(false);
-    let follower = tokio::spawn(async move {
-        let mut follower = Follower { call, shown: 0, record: None };
-        let mut until = None;
-        loop {
-            let reader = store.clone();
-            let known = follower.record.as_ref().and_then(|record| record.id.parse().ok());
-            let wanted = follower.call.clone();
-            let found = tokio::task::spawn_blocking(move || find(&reader, known, &wanted)).await;
-            follower.show(found.ok().flatten());
-            if *is_over.borrow() {
-                let until = *until.get_or_insert_with(|| Instant::now() + LAST_WORDS);
-                if follower.is_final() || Instant::now() > until {
-                    return follower.record;
-                }
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    });
+    let (tell, told) = mpsc::unbounded_channel();
+    let screen = Screen {
+        store: server.store().clone(),
+        call: plan.call.call.clone(),
+        told,
+        held: VecDeque::new(),
+        turns: 0,
+        record: None,
+    };
+    let screen = tokio::spawn(screen.run());
     let report = sim::phone::Phone::call(plan, |event| {
         if is_worth_showing(&event) {
-            say(&super::phone::line(&event));
+            // The screen goes on until this end is dropped.
+            let _ = tell.send((Instant::now(), super::phone::line(&event)));
         }
     })
     .await
     .map_err(|error| Failure::failed(error.to_string()))?;
-    over.send_replace(true);
-    let record = follower.await.map_err(|error| Failure::failed(error.to_string()))?;
+    drop(tell);
+    let record = screen.await.map_err(|error| Failure::failed(error.to_string()))?;
     Ok((report, record))
 }
 
-fn find(store: &store::Store, known: Option<CallId>, call: &str) -> Option<CallRecord> {
+fn find(store: &Store, known: Option<CallId>, call: &str) -> Option<CallRecord> {
     match known {
         Some(id) => store.load(id).ok().flatten(),
         None => store.list(4, None).ok()?.into_iter().find(|record| record.carrier_call_id == call),
     }
 }
 
-/// Shows the server's side of the call from its record, which is written as the call goes.
-struct Follower {
+/// Shows both ends of the call: what the caller does as it happens, and what the server understood and said
+/// from its record, which is written a little later. So the caller's side is held back by as much.
+struct Screen {
+    store: Store,
     call: String,
-    shown: usize,
+    told: mpsc::UnboundedReceiver<(Instant, String)>,
+    held: VecDeque<(Instant, String)>,
+    turns: usize,
     record: Option<CallRecord>,
 }
 
-impl Follower {
-    fn show(&mut self, found: Option<CallRecord>) {
-        let Some(record) = found else { return };
-        for turn in record.turns.iter().skip(self.shown) {
-            match turn.speaker {
-                Speaker::Caller => say(&format!("{:>10}  understood: {}", "", bold(&turn.text))),
-                Speaker::Agent => super::call::turn_line(turn).iter().for_each(|line| say(line)),
+impl Screen {
+    async fn run(mut self) -> Option<CallRecord> {
+        while !self.told.is_closed() || !self.told.is_empty() {
+            self.look().await;
+            while let Ok(told) = self.told.try_recv() {
+                self.held.push_back(told);
             }
+            while let Some((_, line)) = self.held.pop_front_if(|(at, _)| at.elapsed() > HELD_BACK) {
+                say(&line);
+            }
+            tokio::time::sleep(LOOK).await;
         }
-        self.shown = record.turns.len();
-        self.record = Some(record);
+        self.held.drain(..).for_each(|(_, line)| say(&line));
+        let until = Instant::now() + LAST_WORDS;
+        loop {
+            self.look().await;
+            let is_final = self.record.as_ref().is_some_and(|record| record.ended_at.is_some());
+            if is_final || Instant::now() > until {
+                return self.record;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
-    fn is_final(&self) -> bool {
-        self.record.as_ref().is_some_and(|record| record.ended_at.is_some())
+    /// Shows the turns that have come into the record.
+    async fn look(&mut self) {
+        let known = self.record.as_ref().and_then(|record| record.id.parse().ok());
+        let (store, call) = (self.store.clone(), self.call.clone());
+        let found = tokio::task::spawn_blocking(move || find(&store, known, &call)).await;
+        let Some(record) = found.ok().flatten() else { return };
+        record.turns.iter().skip(self.turns).for_each(show_turn);
+        self.turns = record.turns.len();
+        self.record = Some(record);
+    }
+}
+
+fn show_turn(turn: &TurnRecord) {
+    match turn.speaker {
+        Speaker::Caller => say(&format!("{:>12}the server understood: {}", "", bold(&turn.text))),
+        Speaker::Agent => {
+            let unheard = match turn.unheard.as_str() {
+                "" => String::new(),
+                unheard => dim(&format!(" [not heard: {unheard}]")),
+            };
+            say(&format!("{:>12}the agent said: {}{unheard}", "", bold(&turn.text)));
+            if let Some(latency) = &turn.latency {
+                say(&dim(&format!("{:>12}{}", "", super::call::parts(latency))));
+            }
+        }
     }
 }
 
