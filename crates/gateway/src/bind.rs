@@ -42,11 +42,11 @@ pub(crate) struct Arrival {
 pub(crate) async fn serve(gateway: Arc<Gateway>, mut arrival: Arrival, named: Option<String>) {
     let call = match named {
         Some(call) => call,
-        None => match whose(&mut arrival).await {
+        None => match Box::pin(whose(&mut arrival)).await {
             Ok(call) => call.unwrap_or_else(|| gateway.anonymous()),
             Err(code) => {
                 rejected("no_start");
-                return arrival.socket.close(code, "no start").await;
+                return Box::pin(arrival.socket.close(code, "no start")).await;
             }
         },
     };
@@ -55,7 +55,7 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, mut arrival: Arrival, named: Op
         Met::TakenOver => {}
         Met::Refused(arrival) => {
             rejected("takeovers");
-            arrival.socket.close(1013, "too many sockets for one call").await;
+            Box::pin(arrival.socket.close(1013, "too many sockets for one call")).await;
         }
     }
 }
@@ -99,7 +99,7 @@ async fn run(gateway: Arc<Gateway>, begun: Box<Begun>) {
         // The call's state is of no more use while the peer is waited for.
         drop(task);
         if let Some(socket) = socket {
-            socket.close(close_code(ended), ended.as_str()).await;
+            Box::pin(socket.close(close_code(ended), ended.as_str())).await;
         }
     };
     tracing::Instrument::instrument(body, span).await;

@@ -142,7 +142,8 @@ impl CallTask {
             }
             match self.wait(timer.as_mut()).await {
                 Wake::Time => {}
-                Wake::Control(control) => self.controlled(control).await,
+                // Boxed, as all that is rare: the task's own future is memory that every call pays for.
+                Wake::Control(control) => Box::pin(self.controlled(control)).await,
                 Wake::Received(received) => self.received(received).await,
                 Wake::Answer(answer) => {
                     self.answered(answer).await;

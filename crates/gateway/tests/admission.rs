@@ -226,7 +226,7 @@ async fn twenty_unreadable_messages_in_a_row_close_with_1007_and_fewer_do_not() 
 #[tokio::test]
 async fn a_stream_report_is_kept_with_its_call_however_often_it_comes() {
     let server = Server::start(AgentKind::Silent).await;
-    let mut carrier = server.open("call_id=sid-1").await.unwrap();
+    let mut carrier = server.open("callLogId=our-own-7").await.unwrap();
     carrier.connected().await;
     carrier.start("sid-1", 8000).await;
     carrier.stop("callended").await;

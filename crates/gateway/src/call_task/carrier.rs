@@ -84,7 +84,7 @@ impl CallTask {
         }
         match read.event {
             None => {}
-            Some(CarrierEvent::Start(start)) => self.started(start).await,
+            Some(CarrierEvent::Start(start)) => Box::pin(self.started(start)).await,
             Some(event) => {
                 if matches!(event, CarrierEvent::Audio(_)) {
                     self.keeper.count_frame();
@@ -97,6 +97,10 @@ impl CallTask {
 
     async fn started(&mut self, start: Box<StreamStart>) {
         let record = self.keeper.record_mut();
+        // The URL may name the call by an id of the operator's; reports come under the carrier's own.
+        if let Some(call) = &start.call {
+            record.carrier_call_id.clone_from(call);
+        }
         record.from = record.from.take().or_else(|| start.from.clone());
         record.to = record.to.take().or_else(|| start.to.clone());
         record.custom.extend(start.custom.clone());
