@@ -57,7 +57,8 @@ answers() {
   local line=
   # In a subshell, so that the socket closes with it, and a refused connection ends nothing else.
   line=$(
-    exec 2>/dev/null 3<>"/dev/tcp/${address%:*}/${address#*:}"
+    exec 2>/dev/null
+    exec 3<>"/dev/tcp/${address%:*}/${address#*:}" || exit 1
     printf 'GET /readyz HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$address" >&3
     IFS= read -r -t 2 line <&3
     printf '%s' "$line"

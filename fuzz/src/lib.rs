@@ -4,11 +4,13 @@
 
 mod bytes;
 mod call_core;
+mod config_file;
 mod exotel_decode;
 mod pcm_bytes;
 mod wav_read;
 
 pub use call_core::call_core;
+pub use config_file::config_file;
 pub use exotel_decode::exotel_decode;
 pub use pcm_bytes::pcm_bytes;
 pub use wav_read::wav_read;
@@ -17,8 +19,9 @@ pub use wav_read::wav_read;
 pub type Target = fn(&[u8]);
 
 /// Every target with the name of its corpus.
-pub const TARGETS: [(&str, Target); 4] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("call_core", call_core),
+    ("config_file", config_file),
     ("exotel_decode", exotel_decode),
     ("pcm_bytes", pcm_bytes),
     ("wav_read", wav_read),

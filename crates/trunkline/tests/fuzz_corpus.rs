@@ -36,6 +36,11 @@ fn call_core() {
 }
 
 #[test]
+fn config_file() {
+    run("config_file");
+}
+
+#[test]
 fn exotel_decode() {
     run("exotel_decode");
 }
