@@ -26,7 +26,7 @@ fn all() -> Providers {
 fn voices() -> Vec<Arc<dyn TextToSpeech>> {
     let mut voices: Vec<Arc<dyn TextToSpeech>> =
         ["flite:slt", "flite:rms", "flite:awb", "flite:kal", "flite:kal16", "builtin", "fake"]
-            .map(|name| all().voice(name).unwrap())
+            .map(|name| all().voice(name).expect("it is in the registry"))
             .to_vec();
     let given = Pcm::silence(800);
     voices.push(Arc::new(FakeVoice::playing(SampleRate::HZ_24000, given, Manner::default())));
@@ -37,8 +37,9 @@ fn voices() -> Vec<Arc<dyn TextToSpeech>> {
 
 fn models() -> Vec<Arc<dyn LanguageModel>> {
     let script = Arc::new(Script::reception());
-    let mut models: Vec<Arc<dyn LanguageModel>> =
-        ["builtin", "scripted", "fake"].map(|name| all().model(name, &script).unwrap()).to_vec();
+    let mut models: Vec<Arc<dyn LanguageModel>> = ["builtin", "scripted", "fake"]
+        .map(|name| all().model(name, &script).expect("it is in the registry"))
+        .to_vec();
     models.push(Arc::new(FakeModel::saying(vec!["One.".to_owned(), "Two.".to_owned()], Manner::default())));
     models.push(Arc::new(FakeModel::echo(Manner::slow(Duration::from_millis(30)))));
     models.push(Arc::new(FakeModel::echo(Manner::fails("no credit"))));
@@ -46,8 +47,9 @@ fn models() -> Vec<Arc<dyn LanguageModel>> {
 }
 
 fn recognisers() -> Vec<Arc<dyn SpeechToText>> {
-    let mut recognisers: Vec<Arc<dyn SpeechToText>> =
-        ["builtin", "pocketsphinx", "fake"].map(|name| all().recogniser(name).unwrap()).to_vec();
+    let mut recognisers: Vec<Arc<dyn SpeechToText>> = ["builtin", "pocketsphinx", "fake"]
+        .map(|name| all().recogniser(name).expect("it is in the registry"))
+        .to_vec();
     recognisers.push(Arc::new(FakeRecogniser::new(Vec::new(), Manner::slow(Duration::from_millis(30)))));
     recognisers.push(Arc::new(FakeRecogniser::new(Vec::new(), Manner::fails("no credit"))));
     recognisers
@@ -64,7 +66,11 @@ fn spec() -> ListenSpec {
 }
 
 async fn next(answers: &mut mpsc::Receiver<Input>, of: &str) -> Input {
-    timeout(SOON, answers.recv()).await.unwrap_or_else(|_| panic!("{of}: no answer; {INSTALL}")).unwrap()
+    match timeout(SOON, answers.recv()).await {
+        Ok(Some(answer)) => answer,
+        Ok(None) => panic!("{of}: it let go of the inbox without a last answer"),
+        Err(_) => panic!("{of}: no answer; {INSTALL}"),
+    }
 }
 
 /// Every answer to one utterance, to its last; then that nothing follows once all senders are gone.

@@ -22,6 +22,8 @@ fn settings() -> SphinxSettings {
     let mut settings = SphinxSettings::new(env!("CARGO_BIN_EXE_recogniser-worker"));
     settings.args.clear();
     settings.warm = false;
+    // Speech is fed here as fast as it goes, so a helper has seconds of it to work off after the end.
+    settings.answer_within = SOON;
     settings
 }
 

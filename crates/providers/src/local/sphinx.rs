@@ -73,7 +73,7 @@ impl SphinxSettings {
             max_sessions: 64,
             warm: true,
             answer_within: Duration::from_millis(2_500),
-            rejection: Rejection { branch: 1e-5, phone: 0.5, word: 0.1 },
+            rejection: Rejection { branch: 3e-6, phone: 0.35, word: 0.25 },
         }
     }
 }
