@@ -84,7 +84,7 @@ impl Phone {
             if as_json { message(&line) } else { say(&line) }
         })
         .await
-        .map_err(failure)?;
+        .map_err(|error| failure(&error))?;
         if let Some(file) = &self.record {
             speech::write_stereo(file, report.sample_rate, &report.recording.interleaved())?;
         }
@@ -120,7 +120,7 @@ impl Phone {
     }
 }
 
-fn failure(error: PhoneError) -> Failure {
+fn failure(error: &PhoneError) -> Failure {
     let text = error.to_string();
     match error {
         PhoneError::Url { .. } | PhoneError::Rate(_) => Failure::usage(text),

@@ -151,7 +151,7 @@ fn reload(server: &Server, sources: &Sources) {
                 "the configuration was read again; some of it wants a restart"
             ),
             Err(failure) => {
-                tracing::error!(%failure, "the configuration can't be taken over; the old one stays")
+                tracing::error!(%failure, "the configuration can't be taken over; the old one stays");
             }
         },
     }

@@ -13,7 +13,8 @@ fn call(url: String, seed: u64, length: Duration) -> Result<PhoneReport, PhoneEr
     plan.call = sim::exotel::Call::invented(seed, plan.call.rate);
     plan.patience = Duration::from_millis(20);
     plan.steps = vec![Step::Wait(length)];
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a test has a runtime");
     runtime.block_on(Phone::call(plan, |_| {}))
 }
 
