@@ -210,7 +210,7 @@ impl World {
             0 => Voiced::Done,
             1 => Voiced::Failed("no such voice".to_owned()),
             2 => Voiced::Audio { rate, pcm: Pcm::silence(usize::from(bytes.byte())) },
-            _ => Voiced::Audio { rate, pcm: tone(rate, 300.0, u32::from(bytes.byte()) * 8, -12.0).into() },
+            _ => Voiced::Audio { rate, pcm: tone(rate, 300.0, u32::from(bytes.byte()) * 8, -12.0) },
         };
         self.give(Input::Voiced { utterance, what });
     }
@@ -225,7 +225,7 @@ impl World {
             self.give(Input::Thought { turn, what: Thought::Done });
         }
         for utterance in std::mem::take(&mut self.asked.voices) {
-            let (rate, pcm) = (SampleRate::HZ_16000, tone(SampleRate::HZ_16000, 300.0, 700, -12.0).into());
+            let (rate, pcm) = (SampleRate::HZ_16000, tone(SampleRate::HZ_16000, 300.0, 700, -12.0));
             self.give(Input::Voiced { utterance, what: Voiced::Audio { rate, pcm } });
             self.give(Input::Voiced { utterance, what: Voiced::Done });
         }
@@ -262,7 +262,7 @@ impl World {
         match self.next.deadline {
             None => assert!(over, "a call that is not over always waits for something"),
             Some((due, timer)) => {
-                assert!(!over && due > self.at, "{timer:?} is due at {due}, now is {}", self.at)
+                assert!(!over && due > self.at, "{timer:?} is due at {due}, now is {}", self.at);
             }
         }
     }

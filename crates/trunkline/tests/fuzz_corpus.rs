@@ -17,12 +17,12 @@ fn run(name: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name);
     let mut files: Vec<_> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}; commit a corpus", folder.display()))
-        .map(|entry| entry.unwrap().path())
+        .map(|entry| entry.expect("a folder that opens can be read").path())
         .collect();
     files.sort();
     assert!(files.len() >= 5, "{} holds {} files; a corpus has more", folder.display(), files.len());
     for file in files {
-        let bytes = std::fs::read(&file).unwrap();
+        let bytes = std::fs::read(&file).expect("a corpus file can be read");
         // The panic's own message does not say which file; this line does, and is shown when the test fails.
         println!("{}", file.display());
         target(&bytes);
