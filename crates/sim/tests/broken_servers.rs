@@ -81,6 +81,10 @@ async fn serve(profile: Profile, fault: Fault) -> Target {
         while let Ok((stream, _)) = listener.accept().await {
             let server = Arc::clone(&server);
             tokio::spawn(async move {
+                if fault == Fault::DiesOfAnAbruptEnd {
+                    // So that the end of the call before is known by then, however busy the machine.
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
                 if !*server.dead.lock().unwrap() {
                     server.answer(stream).await;
                 }
@@ -205,6 +209,9 @@ impl<'a> Talk<'a> {
                 },
             };
             if !alive {
+                // An end without a stop may also be noticed by sending.
+                *self.server.dead.lock().unwrap() |=
+                    self.server.fault == Fault::DiesOfAnAbruptEnd && !self.stopped;
                 return self.close(CloseCode::Normal).await;
             }
         }
@@ -321,7 +328,8 @@ impl<'a> Talk<'a> {
             return self.began.elapsed() < Duration::from_millis(1500) && self.say(&[0; 1600]).await;
         }
         if self.greet_at.take_if(|at| *at <= Instant::now()).is_some() {
-            let speech = words(self.rate as usize * 44 / 10);
+            let tenths = if fault == Fault::NeverClears { 100 } else { 44 };
+            let speech = words(self.rate as usize * tenths / 10);
             self.queue.extend(&speech);
             if fault == Fault::GreetsTwice {
                 self.queue.extend(&speech);
@@ -329,7 +337,7 @@ impl<'a> Talk<'a> {
             let whole = self.queue.len().next_multiple_of(1600);
             self.queue.resize(whole, 0);
         }
-        let lead = Duration::from_millis(if fault == Fault::Burst { 60_000 } else { 400 });
+        let lead = Duration::from_millis(if fault == Fault::Burst { 60_000 } else { 800 });
         while !self.queue.is_empty() && self.played < Instant::now() + lead {
             let chunk = if fault == Fault::LargeChunk { 50_080 } else { 1600 };
             let samples: Vec<i16> = self.queue.drain(..chunk.min(self.queue.len())).collect();

@@ -1,9 +1,10 @@
 //! The conformance test: plays Exotel against any server, ours or a stranger's, and judges it rule by rule.
 //!
 //! Rules are data (`rule.rs`): an id, a title, the document that asks for it, and where its answer is found. The
-//! answers come from scenarios (`scenario/`): small calls over real sockets, several at a time, each bounded in
+//! answers come from scenarios (`scenario.rs`, `calls.rs`): small calls over real sockets, several at a time, each bounded in
 //! time. One scenario may answer several rules.
 
+mod calls;
 mod report;
 mod rule;
 mod scenario;

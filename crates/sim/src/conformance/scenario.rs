@@ -1,26 +1,22 @@
-//! The scenarios: small calls, each with one thing that is odd about it, and what they show.
+//! The scenarios: what they are, what they can show, and the many that are ordinary calls with one odd thing.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use audio::SampleRate;
-use call::Micros;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::session::{Session, Voice, open};
-use super::{Profile, Target, Verdict};
+use super::{Profile, Target, Verdict, calls};
 use crate::exotel::{Breach, Call, Messages, Noted, Spelling, Types, Weight};
 use crate::phone::PhoneError;
-use crate::phone::connect;
 
 /// How long an echo may take.
-const ECHO: Duration = Duration::from_secs(2);
+pub(super) const ECHO: Duration = Duration::from_secs(2);
 /// How long a greeting is waited for, and how long it may be.
-const GREETING: Duration = Duration::from_secs(5);
+pub(super) const GREETING: Duration = Duration::from_secs(5);
 const GREETING_ENDS: Duration = Duration::from_secs(15);
-/// How much speech over the agent must be answered by a clear.
-const INTERRUPTION: Micros = Micros::from_ms(2_500);
 
 /// A small call. In the order of their length, longest first, so that they fit together well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +64,7 @@ pub(super) enum Fact {
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     facts: BTreeMap<Fact, Verdict>,
-    noted: Vec<Noted>,
+    pub(super) noted: Vec<Noted>,
     failed: Option<String>,
 }
 
@@ -86,7 +82,7 @@ impl Observed {
         }
     }
 
-    fn set(&mut self, fact: Fact, verdict: Verdict) {
+    pub(super) fn set(&mut self, fact: Fact, verdict: Verdict) {
         self.facts.insert(fact, verdict);
     }
 }
@@ -135,12 +131,12 @@ impl Scenario {
         let call = Call::invented(moment << 8 | number << 1, rate);
         let messages = Messages::new(call);
         let played = match self {
-            Self::Plain => Box::pin(plain(target, messages)).await,
-            Self::BargeIn => Box::pin(barge_in(target, messages)).await,
-            Self::Reconnect => Box::pin(reconnect(target, messages)).await,
-            Self::Oversize => Box::pin(oversize(target, messages)).await,
-            Self::WrongToken => Box::pin(wrong_token(target, messages)).await,
-            Self::Abrupt => Box::pin(abrupt(target, messages)).await,
+            Self::Plain => Box::pin(calls::plain(target, messages)).await,
+            Self::BargeIn => Box::pin(calls::barge_in(target, messages)).await,
+            Self::Reconnect => Box::pin(calls::reconnect(target, messages)).await,
+            Self::Oversize => Box::pin(calls::oversize(target, messages)).await,
+            Self::WrongToken => Box::pin(calls::wrong_token(target, messages)).await,
+            Self::Abrupt => Box::pin(calls::abrupt(target, messages)).await,
             _ => Box::pin(self.odd(target, messages)).await,
         };
         played.unwrap_or_else(|error| {
@@ -225,13 +221,13 @@ impl Scenario {
 }
 
 /// Whether the call works: an echo comes back, or the caller is greeted and the line is alive.
-async fn works(session: &mut Session, profile: Profile, voice: &mut Voice) -> Verdict {
+pub(super) async fn works(session: &mut Session, profile: Profile, voice: &mut Voice) -> Verdict {
     match profile {
         Profile::Echo => {
-            let before = session.received.len();
+            let before = session.seen.received.len();
             let wanted = session.messages.call().rate.samples(200_000) * 2;
-            session.live(voice, ECHO, |session| session.received.len() >= before + wanted).await;
-            let came = session.received.len() - before;
+            session.live(voice, ECHO, |session| session.seen.received.len() >= before + wanted).await;
+            let came = session.seen.received.len() - before;
             match &session.closed {
                 Some(closed) => Verdict::Fail(closed.to_string()),
                 None if came < wanted => Verdict::Fail(format!("{came} bytes of echo within 2 s")),
@@ -251,10 +247,10 @@ async fn works(session: &mut Session, profile: Profile, voice: &mut Voice) -> Ve
     }
 }
 
-async fn ping(session: &mut Session, voice: &mut Voice) -> Verdict {
-    let (before, asked) = (session.pongs, session.now());
+pub(super) async fn ping(session: &mut Session, voice: &mut Voice) -> Verdict {
+    let (before, asked) = (session.seen.pongs, session.now());
     session.send_message(Message::Ping("trunkline".into())).await;
-    let answered = session.live(voice, Duration::from_secs(2), |session| session.pongs > before).await;
+    let answered = session.live(voice, Duration::from_secs(2), |session| session.seen.pongs > before).await;
     match &session.closed {
         Some(closed) => Verdict::Fail(closed.to_string()),
         None if answered => Verdict::Pass(format!("after {:.0} ms", session.now().since(asked).as_ms())),
@@ -263,228 +259,7 @@ async fn ping(session: &mut Session, voice: &mut Voice) -> Verdict {
 }
 
 /// Lets the agent finish: its audio was played, its mark is back.
-async fn finish_greeting(session: &mut Session) {
+pub(super) async fn finish_greeting(session: &mut Session) {
     let over = |session: &Session| session.checker.is_greeting_marked() && session.line.waiting().0 == 0;
     session.live(&mut Voice::Quiet, GREETING_ENDS, over).await;
-}
-
-async fn plain(target: &Target, messages: Messages) -> Result<Observed, PhoneError> {
-    let mut session = open(target, messages).await?;
-    let mut observed = Observed::default();
-    let took = session.handshake.as_millis();
-    observed.set(Fact::Opened, Verdict::Pass(format!("101 after {took} ms")));
-    session.begin().await;
-    match target.profile {
-        Profile::Echo => {
-            let worked = works(&mut session, Profile::Echo, &mut Voice::Noise(7)).await;
-            observed.set(Fact::Worked, worked);
-            session.live(&mut Voice::Noise(9), Duration::from_secs(1), |_| false).await;
-            let all = |session: &Session| session.received.len() >= session.sent.len();
-            session.live(&mut Voice::Absent, ECHO, all).await;
-            observed.set(Fact::Unchanged, unchanged(&session));
-        }
-        Profile::Agent => {
-            let worked = works(&mut session, Profile::Agent, &mut Voice::Quiet).await;
-            observed.set(Fact::Worked, worked);
-            finish_greeting(&mut session).await;
-            // A second greeting would come now.
-            session.live(&mut Voice::Quiet, Duration::from_millis(2_500), |_| false).await;
-        }
-    }
-    let pong = ping(&mut session, &mut Voice::Absent).await;
-    observed.set(Fact::Pong, pong);
-    let early = session.closed.clone();
-    session.stop().await;
-    let stopped = session.now();
-    session.live(&mut Voice::Absent, Duration::from_secs(5), |_| false).await;
-    let verdict = match (early, &session.closed) {
-        (Some(closed), _) => Verdict::Fail(format!("before the stop: {closed}")),
-        (None, Some(closed)) => {
-            let after = closed.at.since(stopped).as_ms();
-            Verdict::Pass(format!(
-                "{} {after:.0} ms after the stop",
-                closed.code.map_or("closed".to_owned(), |code| code.to_string())
-            ))
-        }
-        (None, None) => Verdict::Fail("still open 5 s after the stop".to_owned()),
-    };
-    observed.set(Fact::Closed, verdict);
-    observed.noted = session.checker.noted(session.now());
-    session.hang_up().await;
-    Ok(observed)
-}
-
-fn unchanged(session: &Session) -> Verdict {
-    let (sent, received) = (&session.sent, &session.received);
-    match sent.iter().zip(received).position(|(sent, received)| sent != received) {
-        Some(at) => Verdict::Fail(format!("byte {at} is {} and was {}", received[at], sent[at])),
-        None if received.len() < sent.len() => {
-            Verdict::Fail(format!("{} of {} bytes came back", received.len(), sent.len()))
-        }
-        None if received.len() > sent.len() => {
-            Verdict::Fail(format!("{} bytes came back and {} were sent", received.len(), sent.len()))
-        }
-        None => Verdict::Pass(format!("{} bytes", sent.len())),
-    }
-}
-
-/// Speaks over the agent wherever it speaks, and provokes it where it does not.
-async fn barge_in(target: &Target, messages: Messages) -> Result<Observed, PhoneError> {
-    let rate = messages.call().rate;
-    let mut session = open(target, messages).await?;
-    let mut observed = Observed::default();
-    session.begin().await;
-    let mut verdict = None;
-    for attempt in 0..3 {
-        let talking = |session: &Session| {
-            session.busy_since.is_some_and(|since| session.now().since(since) > Micros::from_ms(1_000))
-        };
-        let wait = Duration::from_secs(if attempt == 0 { 5 } else { 7 });
-        let mut voice = Voice::speech(target, rate);
-        if !session.live(&mut Voice::Quiet, wait, talking).await {
-            if session.closed.is_some() {
-                break;
-            }
-            // Say something that deserves an answer, then listen.
-            session.live(&mut voice, Duration::from_millis(1_500), |_| false).await;
-            continue;
-        }
-        let (began, before) = (session.now(), session.clears.len());
-        let settled = |session: &Session| {
-            session.clears.len() > before
-                || session.busy_since.is_none()
-                || session.now().since(began) > INTERRUPTION
-        };
-        session.live(&mut voice, Duration::from_secs(4), settled).await;
-        if let Some(clear) = session.clears.get(before) {
-            let after = clear.since(began).as_ms();
-            verdict = Some(Verdict::Pass(format!("clear {after:.0} ms after the caller began")));
-            break;
-        }
-        if session.now().since(began) > INTERRUPTION {
-            let seen = format!(
-                "no clear while the caller spoke over the agent for {:.1} s",
-                INTERRUPTION.as_ms() / 1e3
-            );
-            verdict = Some(Verdict::Fail(seen));
-            break;
-        }
-    }
-    let never = || match &session.closed {
-        Some(closed) => Verdict::Fail(closed.to_string()),
-        None => Verdict::Skip("the agent never spoke long enough to be interrupted".to_owned()),
-    };
-    observed.set(Fact::Cleared, verdict.unwrap_or_else(never));
-    observed.noted = session.checker.noted(session.now());
-    session.hang_up().await;
-    Ok(observed)
-}
-
-/// The greeting was heard, the socket breaks, and the same call comes again.
-async fn reconnect(target: &Target, messages: Messages) -> Result<Observed, PhoneError> {
-    let mut second = messages.call().clone();
-    second.stream = format!("{}r", &second.stream[..31]);
-    let mut session = open(target, messages).await?;
-    session.begin().await;
-    session.live(&mut Voice::Quiet, GREETING, |session| session.checker.first_sound().is_some()).await;
-    let mut observed = Observed::default();
-    if session.checker.first_sound().is_none() {
-        observed.set(Fact::NotGreeted, Verdict::Skip("there was no first greeting".to_owned()));
-        return Ok(observed);
-    }
-    finish_greeting(&mut session).await;
-    session.live(&mut Voice::Quiet, Duration::from_millis(300), |_| false).await;
-    drop(session);
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let mut session = open(target, Messages::new(second)).await?;
-    session.begin().await;
-    session
-        .live(&mut Voice::Quiet, Duration::from_secs(3), |session| session.checker.first_sound().is_some())
-        .await;
-    let verdict = match (&session.closed, session.checker.first_sound()) {
-        (Some(closed), _) => Verdict::Fail(closed.to_string()),
-        (None, Some(at)) => {
-            Verdict::Fail(format!("speech {:.1} s after the second start", at.0 as f64 / 1e6))
-        }
-        (None, None) => Verdict::Pass(String::new()),
-    };
-    observed.set(Fact::NotGreeted, verdict);
-    session.hang_up().await;
-    Ok(observed)
-}
-
-async fn oversize(target: &Target, messages: Messages) -> Result<Observed, PhoneError> {
-    let mut session = open(target, messages).await?;
-    session.begin().await;
-    let text = session.messages.media_payload(&"A".repeat(2 << 20));
-    session.flood(text, Duration::from_secs(5)).await;
-    let mut observed = Observed::default();
-    let verdict = match &session.closed {
-        Some(closed) if closed.code == Some(1009) => Verdict::Pass("1009".to_owned()),
-        Some(closed) => Verdict::Fail(closed.to_string()),
-        None => Verdict::Fail("still open after 5 s".to_owned()),
-    };
-    observed.set(Fact::Closed, verdict);
-    session.hang_up().await;
-    Ok(observed)
-}
-
-async fn abrupt(target: &Target, messages: Messages) -> Result<Observed, PhoneError> {
-    let mut next = messages.call().clone();
-    next.call = format!("{}n", &next.call[..31]);
-    next.stream = format!("{}n", &next.stream[..31]);
-    let mut voice = Voice::Noise(1);
-    if target.profile == Profile::Agent {
-        voice = Voice::Quiet;
-    }
-    let mut session = open(target, messages).await?;
-    session.begin().await;
-    session.live(&mut voice, Duration::from_millis(300), |_| false).await;
-    drop(session);
-    // A server that falls over is given the time to.
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let mut session = open(target, Messages::new(next)).await?;
-    session.begin().await;
-    let mut observed = Observed::default();
-    let worked = works(&mut session, target.profile, &mut voice).await;
-    observed.set(Fact::Worked, worked);
-    session.hang_up().await;
-    Ok(observed)
-}
-
-/// The same URL with other credentials.
-async fn wrong_token(target: &Target, messages: Messages) -> Result<Observed, PhoneError> {
-    let mut observed = Observed::default();
-    let url = connect::Target::parse(&target.url)?;
-    let authorized = target.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-    let token = target.url.split_once('?').is_some_and(|(_, query)| {
-        query.split('&').any(|pair| pair.starts_with("k=") || pair.starts_with("token="))
-    });
-    if !authorized && url.basic.is_none() && !token || url.is_webhook() {
-        observed.set(Fact::Refused, Verdict::Skip("no token is known".to_owned()));
-        return Ok(observed);
-    }
-    let mut wrong = target.clone();
-    let (base, query) = target.url.split_once('?').unwrap_or((&target.url, ""));
-    let kept: Vec<&str> =
-        query.split('&').filter(|pair| !pair.starts_with("k=") && !pair.starts_with("token=")).collect();
-    wrong.url = format!("{base}?{}", kept.join("&"));
-    if let (Some(scheme), Some(at)) =
-        (wrong.url.find("://"), wrong.url.find('@').filter(|_| url.basic.is_some()))
-    {
-        wrong.url.replace_range(scheme + 3..=at, "");
-    }
-    wrong.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
-    wrong.headers.push(("Authorization".to_owned(), "Bearer not-the-token".to_owned()));
-    let verdict = match open(&wrong, messages).await {
-        Err(PhoneError::Refused { status: 401, .. }) => Verdict::Pass("HTTP 401".to_owned()),
-        Err(PhoneError::Refused { status, .. }) => Verdict::Fail(format!("HTTP {status}")),
-        Err(error) => Verdict::Fail(error.to_string()),
-        Ok(session) => {
-            session.hang_up().await;
-            Verdict::Fail("101: let in".to_owned())
-        }
-    };
-    observed.set(Fact::Refused, verdict);
-    Ok(observed)
 }

@@ -19,6 +19,9 @@ const SPEECH: &[u8] = include_bytes!("../../../audio/tests/fixtures/speech.wav")
 /// What is on its way when the stop is sent may still arrive.
 const GRACE: Micros = Micros::from_ms(500);
 
+/// A silence shorter than this is a breath, not the end of what the server says.
+const PAUSE: Micros = Micros::from_ms(300);
+
 /// What the caller does meanwhile.
 #[derive(Debug, Clone)]
 pub(super) enum Voice {
@@ -81,6 +84,19 @@ pub(super) struct Closed {
     pub(super) how: String,
 }
 
+/// What went to and fro.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    /// All audio sent since the start, in bytes.
+    pub(super) sent: Vec<u8>,
+    /// All audio that came.
+    pub(super) received: Vec<u8>,
+    /// When each clear came.
+    pub(super) clears: Vec<Tick>,
+    /// How many pongs came.
+    pub(super) pongs: u32,
+}
+
 /// A call that is up.
 pub(super) struct Session {
     socket: Socket,
@@ -91,14 +107,10 @@ pub(super) struct Session {
     began: Instant,
     next: Instant,
     pub(super) frame_ms: u64,
-    /// All audio sent since the start, and all that came back.
-    pub(super) sent: Vec<u8>,
-    pub(super) received: Vec<u8>,
-    pub(super) clears: Vec<Tick>,
-    pub(super) pongs: u32,
+    pub(super) seen: Seen,
     pub(super) closed: Option<Closed>,
-    /// Since when the caller hears the server without a gap.
-    pub(super) busy_since: Option<Tick>,
+    /// Since when the caller hears the server, and when they last did.
+    busy: Option<(Tick, Tick)>,
     started: bool,
 }
 
@@ -124,12 +136,9 @@ pub(super) async fn open(target: &Target, messages: Messages) -> Result<Session,
         began: now,
         next: now,
         frame_ms: 20,
-        sent: Vec::new(),
-        received: Vec::new(),
-        clears: Vec::new(),
-        pongs: 0,
+        seen: Seen::default(),
         closed: None,
-        busy_since: None,
+        busy: None,
         started: false,
     })
 }
@@ -170,6 +179,11 @@ impl Session {
     /// Since the socket opened.
     pub(super) fn now(&self) -> Tick {
         Tick(u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// For how long the server has been speaking, but for breaths.
+    pub(super) fn speaks_for(&self) -> Option<Micros> {
+        self.busy.map(|(since, _)| self.now().since(since))
     }
 
     /// Sends `connected` and `start`.
@@ -287,15 +301,17 @@ impl Session {
             }
             let text = self.messages.media(&samples);
             if self.started {
-                self.sent.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+                self.seen.sent.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
             }
             self.send(text).await;
         }
         let mut heard = Vec::new();
         self.line.advance(now, &mut heard);
         self.answer(heard).await;
-        if self.line.waiting().0 == 0 {
-            self.busy_since = None;
+        match &mut self.busy {
+            Some((_, last)) if self.line.waiting().0 > 0 => *last = now,
+            Some((_, last)) if now.since(*last) > PAUSE => self.busy = None,
+            _ => {}
         }
     }
 
@@ -310,19 +326,19 @@ impl Session {
                         let samples: Vec<i16> =
                             bytes.as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair)).collect();
                         self.line.audio(now, &samples, &mut heard);
-                        self.busy_since.get_or_insert(now);
-                        self.received.extend(bytes);
+                        self.busy.get_or_insert((now, now)).1 = now;
+                        self.seen.received.extend(bytes);
                     }
                     FromServer::Mark(name) => self.line.mark(now, &name, &mut heard),
                     FromServer::Clear => {
-                        self.clears.push(now);
+                        self.seen.clears.push(now);
                         self.line.clear(now, &mut heard);
                     }
                     FromServer::Nothing => {}
                 }
             }
             Some(Ok(Message::Binary(bytes))) => self.checker.binary(now, bytes.len()),
-            Some(Ok(Message::Pong(_))) => self.pongs += 1,
+            Some(Ok(Message::Pong(_))) => self.seen.pongs += 1,
             Some(Ok(Message::Ping(_) | Message::Frame(_))) => {}
             Some(Ok(Message::Close(frame))) => {
                 let code = frame.map(|frame| frame.code.into());
