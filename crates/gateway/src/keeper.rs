@@ -10,6 +10,8 @@ use store::{CallFiles, CallId, Store};
 
 /// Log lines are handed over when there is this much, without waiting for the next round.
 const LOG_PIECE: usize = 32 * 1024;
+/// How much audio a piece of the recording holds as a rule, in microseconds.
+const ROUND_MICROS: u64 = 450_000;
 /// How many turns are kept in a record: hours of talk.
 const MAX_TURNS: usize = 2_000;
 /// How many kinds of findings are kept, so that a hostile peer can't grow a record.
@@ -177,7 +179,8 @@ impl Keeper {
         let Some(files) = &mut self.files else { return };
         if let Some(recorder) = &mut self.recorder {
             let (rate, recorder) = &mut **recorder;
-            let mut samples = Vec::new();
+            // A round's worth of both sides, so that the piece is not grown step by step.
+            let mut samples = Vec::with_capacity(rate.samples(ROUND_MICROS) * 2);
             recorder.drain(now.0, &mut samples);
             if !samples.is_empty() {
                 files.audio(*rate, samples);
