@@ -21,7 +21,6 @@ pub(crate) struct Recording {
     path: PathBuf,
     rate: SampleRate,
     bytes: u64,
-    scratch: Vec<u8>,
 }
 
 impl Recording {
@@ -29,16 +28,16 @@ impl Recording {
         fault.before_write(&path, HEADER_BYTES)?;
         let mut file = layout::append(&path)?;
         file.write_all(&wav::header(rate, CHANNELS, 0))?;
-        Ok(Self { file, path, rate, bytes: 0, scratch: Vec::new() })
+        Ok(Self { file, path, rate, bytes: 0 })
     }
 
     /// Appends interleaved samples. After an error the file holds what was written before it.
     pub(crate) fn append(&mut self, samples: &[i16], fault: &mut dyn Fault) -> io::Result<()> {
-        self.scratch.clear();
-        self.scratch.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
-        fault.before_write(&self.path, self.scratch.len())?;
-        self.file.write_all(&self.scratch)?;
-        self.bytes += self.scratch.len() as u64;
+        // Not kept for the next piece: hundreds of calls would each keep one.
+        let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        fault.before_write(&self.path, bytes.len())?;
+        self.file.write_all(&bytes)?;
+        self.bytes += bytes.len() as u64;
         Ok(())
     }
 
