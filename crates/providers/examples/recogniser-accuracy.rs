@@ -20,6 +20,8 @@ const VOICES: [VoiceName; 4] = [VoiceName::Slt, VoiceName::Rms, VoiceName::Awb, 
 async fn main() {
     let mut args = std::env::args().skip(1);
     let mut settings = SphinxSettings::new(args.next().unwrap_or_else(|| "recogniser-worker".to_owned()));
+    // Speech is fed as fast as it goes, so a helper has seconds of it to work off.
+    settings.answer_within = std::time::Duration::from_secs(60);
     let mut rejections = Vec::new();
     let mut noise_db = -58.0;
     let mut verbose = false;
@@ -51,7 +53,7 @@ async fn main() {
         let recogniser = SphinxRecogniser::new(settings.clone());
         for (voice, [inside, outside, sounds]) in VOICES.iter().zip(&audio) {
             let (mut right, mut wrong, mut taken) = (0, 0, [0, 0]);
-            for (said, (heard, _)) in IN_GRAMMAR.iter().zip(hear(&recogniser, &spec, inside).await) {
+            for (said, heard) in IN_GRAMMAR.iter().zip(hear(&recogniser, &spec, inside).await) {
                 let ok = heard == Heard::Final((*said).to_owned());
                 right += usize::from(ok);
                 wrong += usize::from(!ok && heard != Heard::Final(String::new()));
@@ -61,7 +63,7 @@ async fn main() {
             }
             let off = [(&OFF_GRAMMAR[..], outside), (&BACK_CHANNEL, sounds)];
             for (taken, (texts, audio)) in taken.iter_mut().zip(off) {
-                for (said, (heard, _)) in texts.iter().zip(hear(&recogniser, &spec, audio).await) {
+                for (said, heard) in texts.iter().zip(hear(&recogniser, &spec, audio).await) {
                     if heard != Heard::Final(String::new()) {
                         *taken += 1;
                         if verbose {

@@ -65,16 +65,16 @@ fn every_phrase_of_the_reception_desk_can_be_listened_for() {
     assert_eq!(told, [("(", false), ("namaskaram", false), ("(a|qwerty) b", true)]);
 }
 
-/// Measured on a quiet line with this rejection: slt 40 of 40, rms 38, kal 40 exactly, and of 30 sentences outside
-/// of the grammar THRESHOLDS were taken for one inside. The limits leave two more for chance (slt is random).
+/// The limits are what `examples/recogniser-accuracy.rs` measures on a quiet line, less a margin of three sentences
+/// (slt's speech differs a little each time).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_reception_desk_understands_its_sentences_and_rejects_others() {
     let recogniser = SphinxRecogniser::new(settings());
     let spec = reception(SampleRate::HZ_8000);
-    for (voice, least, most) in [(VoiceName::Slt, 38, 9), (VoiceName::Kal, 38, 9)] {
+    for (voice, least, most) in [(VoiceName::Slt, 37, 15), (VoiceName::Kal, 36, 13)] {
         let heard = hear(&recogniser, &spec, &lines(&IN_GRAMMAR, voice, spec.rate)).await;
-        let right = IN_GRAMMAR.iter().zip(&heard).filter(|(said, (heard, _))| {
-            let right = *heard == Heard::Final((**said).to_owned());
+        let right = IN_GRAMMAR.iter().zip(&heard).filter(|(said, heard)| {
+            let right = **heard == Heard::Final((**said).to_owned());
             if !right {
                 println!("{voice}: said \"{said}\", heard {heard:?}");
             }
@@ -82,13 +82,9 @@ async fn the_reception_desk_understands_its_sentences_and_rejects_others() {
         });
         let right = right.count();
         assert!(right >= least, "{voice}: {right} of {} understood", IN_GRAMMAR.len());
-        assert!(
-            heard.iter().map(|(_, partials)| partials).sum::<usize>() >= 20,
-            "{voice}: hardly any partials"
-        );
         let outside = [&OFF_GRAMMAR[..], &BACK_CHANNEL].concat();
         let heard = hear(&recogniser, &spec, &lines(&outside, voice, spec.rate)).await;
-        let taken = heard.iter().filter(|(heard, _)| *heard != Heard::Final(String::new())).count();
+        let taken = heard.iter().filter(|heard| **heard != Heard::Final(String::new())).count();
         assert!(taken <= most, "{voice}: {taken} of {} taken for a phrase", outside.len());
     }
 }
@@ -100,9 +96,37 @@ async fn every_rate_of_a_line_is_understood_from_the_first_word() {
         let spec = reception(rate);
         for said in ["what are your opening hours", "goodbye"] {
             let heard = hear(&recogniser, &spec, &lines(&[said], VoiceName::Slt, rate)).await;
-            assert_eq!(heard[0].0, Heard::Final(said.to_owned()), "at {rate}");
+            assert_eq!(heard[0], Heard::Final(said.to_owned()), "at {rate}");
         }
     }
+}
+
+#[tokio::test]
+async fn guesses_come_while_the_caller_speaks() {
+    let recogniser = SphinxRecogniser::new(settings());
+    let spec = reception(SampleRate::HZ_8000);
+    let (inbox, mut answers) = mpsc::channel(64);
+    let mut ear = recogniser.open(&spec, Answers::new(inbox)).unwrap();
+    let speech = SpeechId(7);
+    ear.listen(Listen::Began(speech)).unwrap();
+    for frame in over_the_line("what are your opening hours", VoiceName::Slt, spec.rate, QUIET_DB).chunks(160)
+    {
+        ear.listen(Listen::Audio(Pcm::from(frame))).unwrap();
+    }
+    let first = timeout(SOON, answers.recv()).await.expect("a guess").unwrap();
+    let Input::Heard { speech: SpeechId(7), what: Heard::Partial(guess) } = first else {
+        panic!("{first:?}")
+    };
+    assert!(!guess.is_empty() && !guess.contains('_'), "{guess}");
+    ear.listen(Listen::Finish(speech)).unwrap();
+    let last = loop {
+        match timeout(SOON, answers.recv()).await.expect("the text").unwrap() {
+            Input::Heard { what: Heard::Partial(_), .. } => {}
+            last => break last,
+        }
+    };
+    let what = Heard::Final("what are your opening hours".to_owned());
+    assert_eq!(last, Input::Heard { speech, what });
 }
 
 #[tokio::test]
@@ -111,7 +135,7 @@ async fn silence_and_noise_are_not_words() {
     let spec = reception(SampleRate::HZ_8000);
     let silence = vec![0; 16_000];
     let tone = audio::tone(spec.rate, 440.0, 2_000, -10.0).to_vec();
-    for (heard, _) in hear(&recogniser, &spec, &[silence, tone]).await {
+    for heard in hear(&recogniser, &spec, &[silence, tone]).await {
         assert_eq!(heard, Heard::Final(String::new()));
     }
 }
@@ -259,6 +283,6 @@ async fn a_helper_that_is_kept_ready_is_taken() {
     assert_eq!(*recogniser.make_ready(&spec.phrases).unwrap(), []);
     for _ in 0..3 {
         let heard = hear(&recogniser, &spec, &lines(&["yes please"], VoiceName::Slt, spec.rate)).await;
-        assert_eq!(heard[0].0, Heard::Final("yes please".to_owned()));
+        assert_eq!(heard[0], Heard::Final("yes please".to_owned()));
     }
 }

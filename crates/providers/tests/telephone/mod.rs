@@ -113,24 +113,23 @@ pub(crate) fn over_the_line(text: &str, voice: VoiceName, rate: SampleRate, nois
     heard
 }
 
-/// What a recogniser hears in each of `stretches`, in one call. Partials are counted beside.
+/// What a recogniser hears in each of `stretches`, in one call.
 pub(crate) async fn hear(
     recogniser: &dyn SpeechToText,
     spec: &ListenSpec,
     stretches: &[Vec<i16>],
-) -> Vec<(Heard, usize)> {
+) -> Vec<Heard> {
     let (inbox, mut answers) = mpsc::channel(64);
     let mut ear = recogniser.open(spec, Answers::new(inbox)).expect("the recogniser opens");
     let mut heard = Vec::new();
     for (index, samples) in stretches.iter().enumerate() {
         let speech = SpeechId(index as u32);
         say(ear.as_mut(), speech, samples, spec.rate).await;
-        let mut partials = 0;
         loop {
             match answers.recv().await {
                 Some(Input::Heard { speech: of, what }) if of == speech => match what {
-                    Heard::Partial(_) => partials += 1,
-                    last => break heard.push((last, partials)),
+                    Heard::Partial(_) => {}
+                    last => break heard.push(last),
                 },
                 other => panic!("{other:?}"),
             }

@@ -27,7 +27,7 @@ const MAX_STATES: usize = 5_000;
 /// them to its language weight (6.5).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rejection {
-    /// Of leaving the phrases at all.
+    /// Of leaving the phrases at all. Below 1e-7 the decoder drops this way at once and rejects nothing.
     pub branch: f32,
     /// Of each phone outside of them.
     pub phone: f32,
