@@ -74,7 +74,7 @@ impl SphinxSettings {
             warm: true,
             answer_within: Duration::from_millis(2_500),
             // Of the reception desk's sentences over a quiet line, 4 voices of flite: 152 of 160 understood; of
-            // sentences outside of it 32 of 120 taken for one inside (88 of 120 without the common words). A
+            // sentences outside of it 32 of 120 taken for one inside (with phones alone at best 73). A
             // branch below 1e-7 falls off the decoder's beam, so that nothing is rejected.
             rejection: Rejection { branch: 3e-6, phone: 0.35, word: 0.25 },
         }
