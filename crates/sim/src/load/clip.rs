@@ -2,6 +2,7 @@
 
 use audio::{Pcm, SampleRate, VoiceDetector, level_db};
 use base64_simd::STANDARD;
+use call::{Settings, Turn};
 
 /// Samples of a frame of 20 ms at 8 kHz.
 const FRAME: usize = 160;
@@ -27,18 +28,15 @@ pub struct Clip {
     interrupts: Option<usize>,
 }
 
-/// What a core of default settings makes of a frame's score.
-const START: f32 = 0.8;
-const STAY: f32 = 0.6;
-
 impl Clip {
-    /// Takes a second and a half out of a recording at 8 kHz such that as much of it as possible is voice. `interrupts_ms` is
-    /// how much speech interrupts an agent, `begins_ms` how much of it makes a beginning.
-    pub fn of(recording: &[i16], begins_ms: u64, interrupts_ms: u64) -> Self {
+    /// Takes a second and a half out of a recording at 8 kHz such that as much of it as possible is voice to a server
+    /// with these settings.
+    pub fn of(recording: &[i16], settings: &Settings) -> Self {
+        let turn = &settings.turn;
         let (frames, _) = recording.as_chunks::<FRAME>();
-        let voiced = voice(frames);
+        let voiced = voice(frames, turn.gate_db);
         // It ends with voice, so that the moment at which it ends is sharp.
-        let voices = |of: &[f32]| of.iter().filter(|score| **score >= START).count();
+        let voices = |of: &[f32]| of.iter().filter(|score| **score >= turn.start_threshold).count();
         let worth = |window: &[f32]| voices(window) + 10 * voices(&window[SPOKEN - EDGE..]);
         let best = voiced.windows(SPOKEN).map(worth).enumerate().max_by_key(|(_, worth)| *worth);
         let best = best.map_or(0, |(from, _)| from);
@@ -49,9 +47,9 @@ impl Clip {
         }
         let quiet = noise();
         let line = [&quiet[..], &quiet[..], &quiet[..], &spoken[..], &quiet[..]].concat();
-        let scores = voice(&line)[3 * QUIET..].to_vec();
-        let last_voice = scores.iter().rposition(|score| *score > STAY).unwrap_or(0);
-        let interrupts = interrupts(&scores[..=last_voice], begins_ms, interrupts_ms);
+        let scores = voice(&line, turn.gate_db)[3 * QUIET..].to_vec();
+        let last_voice = scores.iter().rposition(|score| *score >= turn.stay_threshold).unwrap_or(0);
+        let interrupts = interrupts(&scores[..=last_voice], turn, settings.barge_in.min_speech_ms);
         Self { speech: encoded(&spoken), quiet: encoded(&quiet), last_voice, interrupts }
     }
 
@@ -77,8 +75,8 @@ impl Clip {
 }
 
 /// The highest score of the voice that each frame brings to an end.
-fn voice(frames: &[[i16; FRAME]]) -> Vec<f32> {
-    let mut detector = VoiceDetector::new(SampleRate::HZ_8000);
+fn voice(frames: &[[i16; FRAME]], gate_db: f32) -> Vec<f32> {
+    let mut detector = VoiceDetector::new(SampleRate::HZ_8000).with_gate_db(gate_db);
     frames
         .iter()
         .map(|frame| {
@@ -90,20 +88,22 @@ fn voice(frames: &[[i16; FRAME]]) -> Vec<f32> {
 }
 
 /// The first frame at which speech that began has lasted long enough, with a frame taken for 20 ms of voice.
-fn interrupts(scores: &[f32], begins_ms: u64, wanted_ms: u64) -> Option<usize> {
+fn interrupts(scores: &[f32], turn: &Turn, wanted_ms: u64) -> Option<usize> {
     let mut gathered_ms = 0u64;
     let mut began_ms = None;
     for (frame, score) in scores.iter().enumerate() {
         let now_ms = (frame as u64 + 1) * 20;
         match began_ms {
-            None if *score >= START => {
+            None if *score >= turn.start_threshold => {
                 gathered_ms += 20;
-                if gathered_ms >= begins_ms {
+                if gathered_ms >= turn.min_speech_ms {
                     began_ms = Some(now_ms - gathered_ms);
                 }
             }
             None => gathered_ms = gathered_ms.saturating_sub(40),
-            Some(began_ms) if *score > STAY && now_ms - began_ms >= wanted_ms => return Some(frame),
+            Some(began_ms) if *score >= turn.stay_threshold && now_ms - began_ms >= wanted_ms => {
+                return Some(frame);
+            }
             Some(_) => {}
         }
     }
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn the_fixture_gives_speech_that_begins_lasts_and_interrupts() {
         let file = audio::wav::read(include_bytes!("../../../audio/tests/fixtures/speech.wav")).unwrap();
-        let clip = Clip::of(&file.to_mono(), 100, 500);
+        let clip = Clip::of(&file.to_mono(), &Settings::default());
         assert_eq!((clip.speech.len(), clip.quiet.len()), (SPOKEN, QUIET));
         assert!(
             (SPOKEN - 5..SPOKEN + 10).contains(&clip.last_voice()),

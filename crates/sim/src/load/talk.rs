@@ -16,6 +16,8 @@ const QUESTIONS: [usize; 2] = [0, 300];
 const INTERRUPTION: usize = 300 + 160;
 /// Frames from the call's beginning to the first round: the greeting is over by then.
 const GREETED: usize = 150;
+/// A question that is younger than this at the end is no question without an answer.
+const ANSWER: Duration = Duration::from_secs(1);
 /// Bytes of audio in a millisecond at 8 kHz.
 const BYTES_PER_MS: usize = 16;
 
@@ -180,8 +182,9 @@ impl Caller for Talker {
 
     fn measure(&mut self, on: bool) {
         self.measuring = on;
-        // What began before does not count.
-        self.asked = None;
+        // What began before does not count, nor what can't be answered any more.
+        let is_open = self.asked.take().is_some_and(|asked| asked.elapsed() < ANSWER);
+        self.told.questions -= usize::from(!on && is_open);
         self.interrupted = None;
     }
 

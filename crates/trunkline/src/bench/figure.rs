@@ -96,6 +96,8 @@ impl Figure {
 
 /// The middle one of some values; of an even number, the mean of the two in the middle.
 pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+    // A round that measured nothing counts for nothing.
+    values.retain(|value| value.is_finite());
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
     match values.len() {

@@ -42,8 +42,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new(quick: bool, calls: Option<usize>, seconds: Option<u64>) -> Result<Self, Failure> {
         let speech = audio::wav::read(SPEECH).map_err(|error| Failure::failed(error.to_string()))?;
-        let settings = call::Settings::default();
-        let clip = Clip::of(&speech.to_mono(), settings.turn.min_speech_ms, settings.barge_in.min_speech_ms);
+        let clip = Clip::of(&speech.to_mono(), &call::Settings::default());
         Ok(Self { cores: Cores::choose()?, clip: Rc::new(clip), quick, calls, seconds })
     }
 

@@ -101,7 +101,7 @@ impl Process {
     pub(crate) fn cpu(&self) -> Result<Duration, Failure> {
         let process = self.proc()?;
         let mut nanos = 0;
-        for task in process.tasks().map_err(unreadable)? {
+        for task in process.tasks()? {
             // A thread that ends meanwhile is not there any more.
             nanos += task.and_then(|task| task.schedstat()).map_or(0, |stat| stat.sum_exec_runtime);
         }
@@ -109,14 +109,14 @@ impl Process {
             return Ok(Duration::from_nanos(nanos));
         }
         // A kernel without scheduler statistics counts in ticks of 10 ms.
-        let stat = process.stat().map_err(unreadable)?;
+        let stat = process.stat()?;
         let ticks = (stat.utime + stat.stime) as f64;
         Ok(Duration::from_secs_f64(ticks / procfs::ticks_per_second() as f64))
     }
 
     /// How many bytes of memory it has in use.
     pub(crate) fn resident(&self) -> Result<u64, Failure> {
-        Ok(self.proc()?.statm().map_err(unreadable)?.resident * procfs::page_size())
+        Ok(self.proc()?.statm()?.resident * procfs::page_size())
     }
 
     /// Where it keeps its calls.
@@ -127,7 +127,7 @@ impl Process {
     /// Stops the thread that keeps calls, and that thread alone, as a disk that hangs would, until what is given back
     /// is dropped. This thread must not change meanwhile.
     pub(crate) fn hang_store(&self) -> Result<Hung, Failure> {
-        let tasks = self.proc()?.tasks().map_err(unreadable)?;
+        let tasks = self.proc()?.tasks()?;
         let store =
             tasks.flatten().find(|task| task.status().is_ok_and(|status| status.name == STORE_THREAD));
         let Some(store) = store else {
@@ -157,7 +157,7 @@ impl Process {
     }
 
     fn proc(&self) -> Result<Proc, Failure> {
-        Proc::new(self.child.id().cast_signed()).map_err(unreadable)
+        Ok(Proc::new(self.child.id().cast_signed())?)
     }
 }
 
@@ -195,6 +195,8 @@ fn free_address() -> std::io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 
-fn unreadable(error: procfs::ProcError) -> Failure {
-    Failure::failed(format!("/proc can't be read: {error}"))
+impl From<procfs::ProcError> for Failure {
+    fn from(error: procfs::ProcError) -> Self {
+        Self::failed(format!("/proc can't be read: {error}"))
+    }
 }
