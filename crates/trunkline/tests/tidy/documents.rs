@@ -102,6 +102,29 @@ fn links_between_documents_lead_somewhere() {
 }
 
 #[test]
+fn documents_that_the_code_names_are_there() {
+    let mut problems = Vec::new();
+    for file in files(&[".rs", ".toml", ".sh", ".service", "Containerfile", "Makefile"]) {
+        for (number, line) in file.lines() {
+            for (at, _) in line.match_indices("docs/") {
+                let name: String = line[at..]
+                    .chars()
+                    .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.'))
+                    .collect();
+                let Some((page, _)) = name.split_once(".md") else { continue };
+                if !root().join(format!("{page}.md")).exists() {
+                    problems.push(format!(
+                        "{}:{number}: {page}.md is not there; write it or name another",
+                        file.path
+                    ));
+                }
+            }
+        }
+    }
+    report("documents named in the code", &problems);
+}
+
+#[test]
 fn every_command_in_the_documents_exists() {
     let mut problems = Vec::new();
     for file in files(&[".md"]) {
