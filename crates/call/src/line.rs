@@ -7,7 +7,7 @@ use crate::phase::{Listening, Opening, Phase};
 use crate::reply::{Purpose, Reply};
 use crate::settings::ms;
 use crate::talk::Talk;
-use crate::{AgentKind, Call, CarrierEvent, Event, Input, Output, Tick, Timer, ToCarrier};
+use crate::{AgentKind, Call, CarrierEvent, Event, Output, Tick, Timer, ToCarrier};
 
 /// The beep of the beep agent.
 const BEEP_HZ: f32 = 440.0;
@@ -188,13 +188,5 @@ impl Call {
         if let Phase::Listening(listening) = &mut self.phase {
             *listening = Listening { since: at, prompted: false };
         }
-    }
-}
-
-/// Whether an input can only come from the carrier's socket.
-impl Input {
-    /// Whether this is a frame of the caller's audio, by far the most common input.
-    pub const fn is_audio(&self) -> bool {
-        matches!(self, Self::Carrier(CarrierEvent::Audio(_)))
     }
 }
