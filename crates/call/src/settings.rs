@@ -201,7 +201,7 @@ impl Default for BargeIn {
             protect_ms: 800,
             resume_ms: 2000,
             back_channel: words.map(str::to_owned).to_vec(),
-            echo_margin_db: 15.0,
+            echo_margin_db: 18.0,
             echo_window_ms: 400,
         }
     }

@@ -79,8 +79,8 @@ fn an_interruption_stops_the_agent_and_only_heard_words_are_remembered() {
          3.7 caller: tell me everything
          3.7 think: tell me everything
          6.2 caller speaks over the agent
-         6.6 clear
-         6.6 interrupted: First comes the morning shift with all its many / people. Then comes the evening.
+         6.5 clear
+         6.5 interrupted: First comes the morning shift with all its many / people. Then comes the evening.
          7.7 agent: First comes the morning shift with all its many / people. Then comes the evening. (clock)
          7.7 caller: stop please
          7.7 think: stop please
@@ -141,8 +141,8 @@ fn a_voice_without_words_makes_the_agent_pause_and_go_on() {
          3.7 caller: tell me everything
          3.7 think: tell me everything
          6.2 caller speaks over the agent
-         6.6 clear
-         6.6 interrupted: First comes the morning shift with all its many / people. Then comes the evening.
+         6.5 clear
+         6.5 interrupted: First comes the morning shift with all its many / people. Then comes the evening.
          7.7 nothing said
          9.1 resumed
          10.9 agent: First comes the morning shift with all its many people. Then comes the evening. (mark)
