@@ -56,7 +56,7 @@ impl Run {
             self.told.answers.len(),
             self.told.questions,
             self.taken.cpu.as_secs_f64() / self.taken.length.as_secs_f64() * 100.0,
-            self.effort.own_cpu * 100.0
+            self.effort.busy * 100.0
         )
     }
 }

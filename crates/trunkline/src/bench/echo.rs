@@ -93,7 +93,7 @@ fn round(bench: &Bench, subject: &Subject, calls: usize) -> Result<Round, Failur
         p50_ms: trips.quantile_ms(0.5).unwrap_or(f64::NAN),
         p99_ms: trips.quantile_ms(0.99).unwrap_or(f64::NAN),
         per_call: rss_per_call(before, taken.resident, calls),
-        load_cpu: effort.own_cpu,
+        load_cpu: effort.busy,
         lost: effort.lost,
     })
 }
@@ -140,7 +140,6 @@ fn at(rounds: &Rounds) -> Vec<Figure> {
             Target::AtMost(25.0),
         )
         .note(both(|round| round.per_call / 1000.0)),
-        Figure::info(label("load's own core in use"), Some(load * 100.0), "%")
-            .note(format!("{lost} calls lost")),
+        Figure::info(label("load busy"), Some(load * 100.0), "%").note(format!("{lost} calls lost")),
     ]
 }
