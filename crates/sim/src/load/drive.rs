@@ -41,6 +41,10 @@ pub struct Plan {
     pub settle: Duration,
     /// For how long is measured.
     pub steady: Duration,
+    /// Whether frames leave to the microsecond, one by one, as those of independent callers do: a server that sleeps
+    /// between them takes twice what it takes for a burst. It keeps the load's processor busy for good, which on a
+    /// machine that does other things too makes the load itself late.
+    pub exact: bool,
 }
 
 /// A moment at which whoever measures the server may look at it.
@@ -109,6 +113,7 @@ struct Driver<C> {
     due: std::collections::VecDeque<(Instant, usize)>,
     outbox: Outbox,
     scratch: Vec<u8>,
+    exact: bool,
     measuring: bool,
     /// Time that was waited with nothing to do.
     idle: Duration,
@@ -131,6 +136,7 @@ impl<C: Caller> Driver<C> {
             due: std::collections::VecDeque::new(),
             outbox: Outbox::default(),
             scratch: vec![0; SCRATCH],
+            exact: plan.exact,
             measuring: false,
             idle: Duration::ZERO,
             effort: Effort::default(),
@@ -157,7 +163,8 @@ impl<C: Caller> Driver<C> {
                 return Ok(());
             }
             let next = self.due.front().map_or(end, |(due, _)| (*due).min(end));
-            let wait = nap(next.saturating_duration_since(now));
+            let wait = next.saturating_duration_since(now);
+            let wait = if self.exact { nap(wait) } else { timespec(wait) };
             let mut events = Vec::with_capacity(EVENTS);
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -232,10 +239,12 @@ impl<C: Caller> Driver<C> {
     }
 }
 
-/// How long to sleep when the next frame is due after `wait`. The kernel's timeout is in whole milliseconds, and a
-/// frame that waits for it leaves with others in a burst, which is cheaper for a server than frames that come one by
-/// one, as those of independent callers do. So the last millisecond is spent asking again and again.
+/// How long to sleep when the next frame is due after `wait` and is to leave then. The kernel's timeout is in whole
+/// milliseconds, so the last one is spent asking again and again.
 fn nap(wait: Duration) -> Timespec {
-    let whole = wait.as_millis().saturating_sub(1) as i64;
-    Timespec { tv_sec: whole / 1000, tv_nsec: whole % 1000 * 1_000_000 }
+    timespec(Duration::from_millis(wait.as_millis().saturating_sub(1) as u64))
+}
+
+fn timespec(wait: Duration) -> Timespec {
+    Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) }
 }

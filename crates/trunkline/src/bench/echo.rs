@@ -83,7 +83,8 @@ fn round(bench: &Bench, subject: &Subject, calls: usize) -> Result<Round, Failur
     let callers: Vec<_> =
         (0..calls).map(|number| Echoed::numbered(number, Rc::<Clip>::clone(&clip))).collect();
     let mut window = Window::default();
-    let plan = bench.plan(process.address, Duration::from_secs(2), Duration::from_secs(1));
+    let mut plan = bench.plan(process.address, Duration::from_secs(2), Duration::from_secs(1));
+    plan.exact = true;
     let (callers, effort) = drive(&plan, callers, &mut |moment: Moment| window.note(moment, &process))?;
     let taken = window.taken()?;
     let mut trips = Latencies::default();

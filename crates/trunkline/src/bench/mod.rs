@@ -61,6 +61,7 @@ impl Bench {
             ramp: if self.quick { short } else { ramp },
             settle: if self.quick { short } else { settle },
             steady: Duration::from_secs(seconds),
+            exact: false,
         }
     }
 
