@@ -15,7 +15,7 @@ use audio::{Pcm, SampleRate};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Call, CarrierEvent, Input, Listen, Output, Settings, Tick, ToCarrier};
+use crate::{Call, CarrierEvent, Event, Input, Listen, Micros, Output, Settings, Tick, ToCarrier};
 
 /// The version of the log's format.
 pub const VERSION: u32 = 1;
@@ -52,27 +52,39 @@ struct OutputLine {
     out: Vec<Value>,
 }
 
+/// How often the caller's audio shows in the log of an agent that does not listen: often enough to tell when a
+/// call that was cut off ended, seldom enough to cost nothing.
+const SIGN_OF_LIFE: Micros = Micros::from_ms(1_000);
+
 /// Writes the lines of one call's log.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct LogWriter {
     audio: bool,
+    answered: bool,
+    last_line: Tick,
 }
 
 impl LogWriter {
     /// A writer for a call with these settings. The caller's audio is kept for agents that listen to it.
     pub fn new(settings: &Settings) -> Self {
-        Self { audio: settings.agent.listens() }
+        Self { audio: settings.agent.listens(), answered: false, last_line: Tick::default() }
     }
 
     /// Appends the first line.
-    pub fn header(self, to: &mut Vec<u8>, settings: &Settings, rate: SampleRate) {
+    pub fn header(&self, to: &mut Vec<u8>, settings: &Settings, rate: SampleRate) {
         let header = Header { version: VERSION, audio: self.audio, rate, settings: settings.clone() };
         write_line(to, &HeaderLine { header });
     }
 
-    /// Appends an input. To be called before the input is handled.
-    pub fn input(self, to: &mut Vec<u8>, at: Tick, input: &Input) {
+    /// Appends an input. To be called before the input is handled. Once a call is answered by an agent that does
+    /// not listen, its audio decides nothing: only a sign of life of it is kept, once a second.
+    pub fn input(&mut self, to: &mut Vec<u8>, at: Tick, input: &Input) {
         match input {
+            Input::Carrier(CarrierEvent::Audio(_))
+                if !self.audio && self.answered && at.since(self.last_line) < SIGN_OF_LIFE =>
+            {
+                return;
+            }
             Input::Carrier(CarrierEvent::Audio(pcm)) if !self.audio => {
                 use std::io::Write as _;
                 let written = writeln!(to, "{{\"t\":{},\"in\":{{\"samples\":{}}}}}", at.0, pcm.len());
@@ -80,17 +92,19 @@ impl LogWriter {
             }
             other => write_line(to, &InputLine { t: at, input: other }),
         }
+        self.last_line = at;
     }
 
     /// Appends what the call answered, unless it is nothing.
-    pub fn outputs(self, to: &mut Vec<u8>, at: Tick, outputs: &[Output]) {
+    pub fn outputs(&mut self, to: &mut Vec<u8>, at: Tick, outputs: &[Output]) {
+        self.answered |= outputs.iter().any(|output| matches!(output, Output::Event(Event::Answered { .. })));
         let out: Vec<Value> = outputs.iter().filter_map(|output| self.output(output)).collect();
         if !out.is_empty() {
             write_line(to, &OutputLine { t: at, out });
         }
     }
 
-    fn output(self, output: &Output) -> Option<Value> {
+    fn output(&self, output: &Output) -> Option<Value> {
         match output {
             Output::Listen(Listen::Audio(_)) => None,
             Output::Carrier(ToCarrier::Media { .. }) if !self.audio => None,
@@ -198,7 +212,7 @@ pub fn replay(
     if !problems.is_empty() {
         return Err(LogFault::Settings(problems.join("; ")));
     }
-    let writer = LogWriter { audio: header.audio };
+    let writer = LogWriter { audio: header.audio, answered: false, last_line: Tick::default() };
     let mut call = Call::new(Arc::new(header.settings), header.rate);
     let mut result = Replay::default();
     let mut pending: Option<(Tick, Vec<Value>)> = None;

@@ -47,7 +47,7 @@ impl Keeper {
         let files = store.map(|store| store.begin(id, record.clone()));
         let mut lines = Vec::new();
         let log = (keep.log && files.is_some()).then(|| LogWriter::new(settings));
-        if let (Some(log), Ok(rate)) = (log, SampleRate::try_from(record.sample_rate)) {
+        if let (Some(log), Ok(rate)) = (&log, SampleRate::try_from(record.sample_rate)) {
             log.header(&mut lines, settings, rate);
         }
         Self {
@@ -83,7 +83,7 @@ impl Keeper {
 
     /// Keeps an input, before the core handles it.
     pub(crate) fn input(&mut self, at: Tick, input: &Input) {
-        if let Some(log) = self.log {
+        if let Some(log) = &mut self.log {
             log.input(&mut self.lines, at, input);
         }
         if let (Some(recorder), Input::Carrier(CarrierEvent::Audio(pcm))) = (&mut self.recorder, input) {
@@ -93,7 +93,7 @@ impl Keeper {
 
     /// Keeps what the core answered.
     pub(crate) fn outputs(&mut self, at: Tick, outputs: &[Output]) {
-        if let Some(log) = self.log {
+        if let Some(log) = &mut self.log {
             log.outputs(&mut self.lines, at, outputs);
         }
         if self.lines.len() > LOG_PIECE {
