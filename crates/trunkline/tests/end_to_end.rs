@@ -4,6 +4,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use audio::{Pcm, SampleRate, level_db, tone_level_db, wav};
 use call::{Heard, Input, Listen, SpeechId};
@@ -139,7 +141,9 @@ impl Call {
 
 /// What the built-in recogniser makes of some audio, when it could be any of these.
 fn recognised(rate: SampleRate, samples: &[i16], phrases: &[&str]) -> String {
-    let recogniser = SphinxRecogniser::new(SphinxSettings::new(PROGRAM));
+    // It gets its audio all at once, so it may take longer over its answer than in a call.
+    let settings = SphinxSettings { answer_within: Duration::from_secs(30), ..SphinxSettings::new(PROGRAM) };
+    let recogniser = SphinxRecogniser::new(settings);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.expect("a runtime can be made").block_on(async {
         let (answers, mut inbox) = tokio::sync::mpsc::channel(64);
@@ -156,7 +160,7 @@ fn recognised(rate: SampleRate, samples: &[i16], phrases: &[&str]) -> String {
         for input in inputs {
             // Faster than real time, so its queue fills: it is given the time that it takes.
             while listener.listen(input.clone()) == Err(QueueFull) {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
         loop {
@@ -173,7 +177,11 @@ fn with<'a>(right: &'a str, wrong: &[&'a str]) -> Vec<&'a str> {
     [right].into_iter().chain(wrong.iter().copied()).collect()
 }
 
+/// Conversations run in real time, so one after the other: together they would be each other's busy machine.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 fn a_conversation_at(rate: SampleRate) {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let server = Server::start();
     let call = server.phone("assistant", rate, &["--say", QUESTION]);
 
@@ -244,15 +252,19 @@ fn an_echo_is_the_same_samples_at_each_rate() {
     let server = Server::start();
     for rate in [SampleRate::HZ_8000, SampleRate::HZ_16000, SampleRate::HZ_24000] {
         let call = server.phone("echo", rate, &["--say", QUESTION, "--wait", "1"]);
-        let (began, ended) = (call.turn(0, "began_ms"), call.turn(0, "ended_ms"));
-        let said = call.between(&call.said, began, ended);
-        assert!(level_db(said) > -40.0, "the caller spoke");
-        // The first two tenths of a second of it must come back somewhere, sample for sample, and all the rest after it.
-        let window = rate.samples(200_000);
-        let start = call.between(&call.said, began, began + 200);
-        let back = call.heard.windows(window).position(|heard| heard == start);
-        let back = back.unwrap_or_else(|| panic!("nothing of the caller's speech came back at {rate}"));
-        assert_eq!(&call.heard[back..back + said.len()], said, "what came back is something else at {rate}");
+        // Frame by frame, in order: on a busy machine the caller may hear a gap between two, never inside one.
+        let frame = rate.samples(20_000);
+        let mut rest = call.heard.as_slice();
+        let mut loud = 0;
+        for (number, said) in
+            call.said.chunks_exact(frame).enumerate().filter(|(_, said)| level_db(said) > -40.0)
+        {
+            let back = rest.windows(frame).position(|heard| heard == said);
+            let back = back.unwrap_or_else(|| panic!("frame {number} did not come back as it was at {rate}"));
+            rest = &rest[back + frame..];
+            loud += 1;
+        }
+        assert!(loud >= 20, "only {loud} frames of the question are loud at {rate}");
     }
 }
 
