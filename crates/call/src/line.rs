@@ -68,7 +68,7 @@ impl Call {
                 let utterance = talk.new_utterance();
                 talk.playout.begin();
                 talk.playout.expect(utterance, String::new(), "beep_done".to_owned());
-                talk.playout.audio(utterance, self.rate, &tone(self.rate, BEEP_HZ, BEEP_MS, TONE_DB));
+                talk.playout.audio(utterance, self.rate, tone(self.rate, BEEP_HZ, BEEP_MS, TONE_DB));
                 talk.playout.done(utterance);
                 talk.playout.complete();
                 self.talk = Some(talk);

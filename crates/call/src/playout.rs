@@ -72,22 +72,22 @@ impl Playout {
     }
 
     /// Audio of an utterance. Returns whether it is one that is waited for.
-    pub(crate) fn audio(&mut self, utterance: UtteranceId, rate: SampleRate, pcm: &[i16]) -> bool {
+    pub(crate) fn audio(&mut self, utterance: UtteranceId, rate: SampleRate, pcm: Pcm) -> bool {
         let to = self.rate;
         let Some(piece) = self.open_piece(utterance) else { return false };
         if rate == to {
-            piece.samples.extend(pcm);
+            piece.push(pcm);
             return true;
         }
         let mut converted = Vec::with_capacity(pcm.len());
         match &mut piece.resampler {
-            Some((from, resampler)) if *from == rate => resampler.push(pcm, &mut converted),
+            Some((from, resampler)) if *from == rate => resampler.push(&pcm, &mut converted),
             other => {
                 let (_, resampler) = other.insert((rate, Resampler::new(rate, to)));
-                resampler.push(pcm, &mut converted);
+                resampler.push(&pcm, &mut converted);
             }
         }
-        piece.samples.extend(converted);
+        piece.push(converted.into());
         true
     }
 
@@ -98,7 +98,7 @@ impl Playout {
         if let Some((_, mut resampler)) = piece.resampler.take() {
             let mut tail = Vec::new();
             resampler.flush(&mut tail);
-            piece.samples.extend(tail);
+            piece.push(tail.into());
         }
         true
     }
@@ -120,7 +120,7 @@ impl Playout {
 
     /// Puts `pcm`, at the stream's rate, in the place of what the voice did not give: the words that have no
     /// audio count as unheard, and no utterance is waited for any more.
-    pub(crate) fn stand_in(&mut self, utterance: UtteranceId, pcm: &[i16], mark: &str) {
+    pub(crate) fn stand_in(&mut self, utterance: UtteranceId, pcm: Pcm, mark: &str) {
         for piece in &mut self.pieces {
             piece.done = true;
             if piece.mark == mark {
@@ -129,7 +129,7 @@ impl Playout {
         }
         self.expect(utterance, String::new(), mark.to_owned());
         if let Some(piece) = self.pieces.back_mut() {
-            piece.samples.extend(pcm);
+            piece.push(pcm);
             piece.done = true;
         }
     }
@@ -229,7 +229,7 @@ impl Playout {
         self.flights.clear();
         for piece in &mut self.pieces {
             if !piece.marked {
-                piece.sent = piece.heard.max(piece.base);
+                piece.sent = piece.heard;
                 piece.mark_sent = false;
             }
         }
@@ -311,12 +311,7 @@ impl Playout {
             self.flights.pop_front();
             if let Some(piece) = self.piece(utterance) {
                 piece.heard = piece.heard.max(to);
-                let gone = to.saturating_sub(piece.base).min(piece.samples.len());
-                piece.samples.drain(..gone);
-                piece.base += gone;
-                if piece.done && piece.samples.is_empty() {
-                    piece.samples.shrink_to_fit();
-                }
+                piece.let_go(to);
             }
         }
         // The flight in the air counts up to now.
@@ -352,9 +347,8 @@ impl Playout {
             }
             let take = piece.unsent().min(self.chunk - chunk.len());
             if take > 0 {
-                let offset = piece.sent - piece.base;
                 let plays_at = start + Micros(self.rate.micros(chunk.len()));
-                chunk.extend(piece.samples.range(offset..offset + take));
+                piece.copy(piece.sent..piece.sent + take, &mut chunk);
                 let (from, to) = (piece.sent, piece.sent + take);
                 self.flights.push_back(Flight { plays_at, utterance: piece.utterance, from, to });
                 piece.sent = to;

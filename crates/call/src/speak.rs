@@ -108,7 +108,7 @@ impl Call {
         match what {
             Voiced::Audio { rate, pcm } => {
                 if talk.playout.unsent() < AUDIO_LIMIT {
-                    talk.playout.audio(utterance, rate, &pcm);
+                    talk.playout.audio(utterance, rate, pcm);
                 }
                 reply.clock.first_audio.get_or_insert(at);
                 reply.voice_due = reply.voice_due.map(|_| at + ms(voice_ms));
@@ -154,7 +154,7 @@ impl Call {
                 GreetingFallback::Silence => Pcm::silence(rate.hz() as usize),
                 GreetingFallback::Tone => tone(rate, FAILURE_TONE_HZ, FAILURE_TONE_MS, TONE_DB),
             };
-            talk.playout.stand_in(filler_id, &filler, GREETING_DONE);
+            talk.playout.stand_in(filler_id, filler, GREETING_DONE);
             out.push(Output::Event(Event::GreetingFailed { why: why.to_owned() }));
         } else if !talk.playout.has_any_audio()
             && !reply.writing
@@ -163,7 +163,7 @@ impl Call {
         {
             // Not a word of the reply could be spoken: the caller hears at least that something happened.
             let filler = tone(rate, FAILURE_TONE_HZ, FAILURE_TONE_MS, TONE_DB);
-            talk.playout.stand_in(filler_id, &filler, "failed");
+            talk.playout.stand_in(filler_id, filler, "failed");
         }
         self.start_speaking();
         self.utterance_over(at, utterance, out);

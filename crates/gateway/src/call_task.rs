@@ -93,6 +93,13 @@ enum Wake {
     Answer(Input),
 }
 
+impl Clock {
+    /// The moment of the call that `now` is.
+    fn tick(&self, now: Instant) -> Tick {
+        Tick(u64::try_from(now.duration_since(self.opened).as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
 impl CallTask {
     /// A call that begins with this socket, and what was read of it already.
     pub(crate) fn new(gateway: Arc<Gateway>, begun: Begun) -> (Self, Vec<Read>) {
@@ -190,7 +197,7 @@ impl CallTask {
     }
 
     fn now(&self) -> Tick {
-        Tick(u64::try_from(self.clock.opened.elapsed().as_micros()).unwrap_or(u64::MAX))
+        self.clock.tick(Instant::now())
     }
 
     /// When to wake at the latest.
@@ -212,9 +219,10 @@ impl CallTask {
         tokio::select! {
             biased;
             () = timer => Wake::Time,
+            // Before the rest, since it is nearly always this; each round looks after the others as well.
+            received = message => Wake::Received(received),
             // The table keeps a sender until this task takes itself off it.
             Some(control) = seat.control.recv() => Wake::Control(control),
-            received = message => Wake::Received(received),
             answer = vendors.next() => Wake::Answer(answer),
         }
     }
@@ -224,21 +232,28 @@ impl CallTask {
         if self.ended.is_some() {
             return;
         }
+        let now = Instant::now();
         if let Some((tick, why)) = self.clock.deadline {
-            let now = self.now();
-            if now >= tick {
+            let at = self.clock.tick(now);
+            if at >= tick {
                 if why == Timer::Pace {
-                    self.gateway.metrics.late(Duration::from_micros(now.since(tick).0));
+                    self.gateway.metrics.late(Duration::from_micros(at.since(tick).0));
                 }
                 self.step(Input::Time).await;
             }
         }
-        let now = Instant::now();
         if now >= self.clock.round && self.ended.is_none() {
             self.clock.round = now + ROUND;
             self.keeper.flush(self.now());
             self.gateway.metrics.frames(&mut self.counts.frames, std::mem::take(&mut self.counts.overruns));
             self.look_at_line(now).await;
+            // A peer that never stops sending must not keep these away.
+            while let Some(control) = self.seat.control.try_recv().ok().filter(|_| self.ended.is_none()) {
+                self.controlled(control).await;
+            }
+            while let Some(answer) = self.vendors.ready().filter(|_| self.ended.is_none()) {
+                self.answered(answer).await;
+            }
         }
     }
 

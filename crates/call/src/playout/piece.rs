@@ -2,8 +2,9 @@
 //! heard of it.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
-use audio::{Resampler, SampleRate};
+use audio::{Pcm, Resampler, SampleRate};
 
 use crate::{Evidence, Micros, Tick, UtteranceId};
 
@@ -13,9 +14,11 @@ pub(super) struct Piece {
     pub(super) text: String,
     pub(super) mark: String,
     pub(super) resampler: Option<(SampleRate, Resampler)>,
-    /// Samples from `base` on; what was heard for certain is let go.
-    pub(super) samples: VecDeque<i16>,
-    pub(super) base: usize,
+    /// The audio, shared with whoever made it: where each run of samples begins, and the run. What was heard for
+    /// certain is let go.
+    runs: VecDeque<(usize, Pcm)>,
+    /// How many samples were made in all.
+    made: usize,
     /// Everything before this was sent.
     pub(super) sent: usize,
     /// Everything before this was heard by the clock.
@@ -32,8 +35,8 @@ impl Piece {
             text,
             mark,
             resampler: None,
-            samples: VecDeque::new(),
-            base: 0,
+            runs: VecDeque::new(),
+            made: 0,
             sent: 0,
             heard: 0,
             done: false,
@@ -43,7 +46,34 @@ impl Piece {
     }
 
     pub(super) fn made(&self) -> usize {
-        self.base + self.samples.len()
+        self.made
+    }
+
+    /// More audio, at the stream's rate.
+    pub(super) fn push(&mut self, pcm: Pcm) {
+        if !pcm.is_empty() {
+            let start = self.made;
+            self.made += pcm.len();
+            self.runs.push_back((start, pcm));
+        }
+    }
+
+    /// Appends the samples of this range, which must not have been let go.
+    pub(super) fn copy(&self, range: Range<usize>, to: &mut Vec<i16>) {
+        for (start, run) in &self.runs {
+            let from = range.start.max(*start);
+            let until = range.end.min(start + run.len());
+            if from < until {
+                to.extend_from_slice(&run[from - start..until - start]);
+            }
+        }
+    }
+
+    /// Lets go of the runs that lie before `position`.
+    pub(super) fn let_go(&mut self, position: usize) {
+        while self.runs.front().is_some_and(|(start, run)| start + run.len() <= position) {
+            self.runs.pop_front();
+        }
     }
 
     pub(super) fn unsent(&self) -> usize {
