@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use audio::{Pcm, SampleRate, level_db, tone_level_db, wav};
 use call::{Heard, Input, Listen, SpeechId};
@@ -14,17 +14,17 @@ use providers::{Answers, ListenSpec, QueueFull, SpeechToText as _};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trunkline");
-const QUESTION: &str = "where are you";
-const ANSWER: &str = "we are at twelve park street next to the post office";
+const QUESTION: &str = "what are your opening hours";
+const ANSWER: &str = "we are open monday to friday from nine in the morning to six in the evening and saturday from ten to two";
 /// What the recogniser could take the agent's speech for, besides what it should be.
 const OTHER_ANSWERS: [&str; 4] = [
     "a first visit costs five hundred rupees",
-    "we are open monday to friday from nine in the morning to six in the evening",
+    "we are at twelve park street next to the post office",
     "sorry i did not catch that",
     "you are welcome is there anything else",
 ];
 const OTHER_QUESTIONS: [&str; 4] =
-    ["what are your opening hours", "how much does it cost", "can you say that again", "thank you goodbye"];
+    ["where are you", "how much does it cost", "can you say that again", "thank you goodbye"];
 
 /// A server of our own; it ends with the test.
 struct Server {
@@ -90,20 +90,25 @@ impl Server {
         Call { rate, report, said: both.channel(0), heard: both.channel(1) }
     }
 
-    /// The record of the call that has this id with the carrier.
+    /// The final record of the call that has this id with the carrier. The store writes it a moment after the caller is gone.
     fn record(&self, call_sid: &str) -> Value {
         let data: PathBuf = self.folder.path().join("data");
-        let output = Command::new(PROGRAM)
-            .args(["call", "list", "--json", "--data"])
-            .arg(data)
-            .env_clear()
-            .output()
-            .expect("cargo has built the program");
-        let records: Vec<Value> = serde_json::from_slice(&output.stdout).expect("--json gives JSON");
-        records
-            .into_iter()
-            .find(|record| record["carrier_call_id"] == call_sid)
-            .expect("every call leaves a record")
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let output = Command::new(PROGRAM)
+                .args(["call", "list", "--json", "--data"])
+                .arg(&data)
+                .env_clear()
+                .output()
+                .expect("cargo has built the program");
+            let records: Vec<Value> = serde_json::from_slice(&output.stdout).expect("--json gives JSON");
+            let found = records.into_iter().find(|record| record["carrier_call_id"] == call_sid);
+            match found {
+                Some(record) if !record["ended_at"].is_null() => return record,
+                other => assert!(Instant::now() < until, "no final record: {other:?}"),
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 
