@@ -248,7 +248,7 @@ impl World {
             Input::Reattached => self.seen.detached = false,
             _ => {}
         }
-        let writer = LogWriter::new(&self.settings);
+        let mut writer = LogWriter::new(&self.settings);
         writer.input(&mut self.log, self.at, &input);
         let mut out = Vec::new();
         self.next = self.call.handle(self.at, input, &mut out);

@@ -9,6 +9,10 @@ use crate::{Event, Micros, Settings, SpeechId, Tick, Turn};
 /// Keys pressed reach the line as tones that sound like speech to a detector, also a little after.
 const DEAF_AFTER_KEY: Micros = Micros::from_ms(100);
 
+/// The noise floors of a noisy and of a quiet line, dB below full scale.
+const NOISY_DB: f32 = -42.0;
+const QUIET_DB: f32 = -55.0;
+
 /// What changed in the caller's speech.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Edge {
@@ -117,10 +121,20 @@ impl Ears {
         self.stretch.map(|stretch| stretch.last_voice + ms(self.turn.stop_ms))
     }
 
+    /// The score that makes a frame speech. On a quiet line short words score little and nothing else scores at
+    /// all; on a noisy one the noise itself does.
+    fn wanted_score(&self, floor_db: f32) -> f32 {
+        let Turn { start_threshold, quiet_threshold, stay_threshold, .. } = self.turn;
+        if self.stretch.is_some() {
+            return stay_threshold;
+        }
+        let quiet = ((NOISY_DB - floor_db) / (NOISY_DB - QUIET_DB)).clamp(0.0, 1.0);
+        start_threshold - (start_threshold - quiet_threshold) * quiet
+    }
+
     fn frame(&mut self, moment: Tick, frame: &VoiceFrame, played_db: Option<f32>, each: &mut Vec<Edge>) {
         let length = Micros(self.rate.micros(frame.samples));
-        let wanted =
-            if self.stretch.is_some() { self.turn.stay_threshold } else { self.turn.start_threshold };
+        let wanted = self.wanted_score(frame.floor_db);
         let mut voiced = frame.score >= wanted && moment >= self.deaf_until;
         let echo_of = played_db.filter(|played| voiced && frame.level_db < played - self.echo_margin_db);
         if let Some(played_db) = echo_of {

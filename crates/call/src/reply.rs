@@ -29,6 +29,8 @@ pub(crate) struct Reply {
     pub(crate) sentences: Sentences,
     /// The model still writes.
     pub(crate) writing: bool,
+    /// How many bytes it has written.
+    pub(crate) written: usize,
     /// Sentences that the voice was not asked for yet.
     pub(crate) waiting: VecDeque<String>,
     /// Utterances that the voice was asked for and has not finished.
@@ -64,6 +66,7 @@ impl Reply {
             purpose,
             sentences: Sentences::default(),
             writing: false,
+            written: 0,
             waiting: VecDeque::new(),
             asked: VecDeque::new(),
             then_end: None,

@@ -98,10 +98,12 @@ impl Default for Settings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Turn {
-    /// Voice activity's score, 0 to 1, at which a frame counts as the start of speech. The louder the noise on
-    /// the line, the more it wants; 0.8 holds from a quiet line to 5 dB.
+    /// Voice activity's score, 0 to 1, at which a frame counts as the start of speech on a noisy line: one whose
+    /// noise floor is -42 dB below full scale or louder.
     pub start_threshold: f32,
-    /// The score above which a frame goes on being speech.
+    /// The same on a quiet line, whose floor is -55 dB or lower. Between the two it slides.
+    pub quiet_threshold: f32,
+    /// The score above which a frame goes on being speech. Lower, and each turn ends later.
     pub stay_threshold: f32,
     /// Frames quieter than the noise floor plus this many dB are not speech, whatever their score.
     pub gate_db: f32,
@@ -124,9 +126,10 @@ impl Default for Turn {
     fn default() -> Self {
         Self {
             start_threshold: 0.8,
+            quiet_threshold: 0.6,
             stay_threshold: 0.6,
             gate_db: 9.0,
-            min_speech_ms: 100,
+            min_speech_ms: 120,
             stop_ms: 500,
             end_silence_ms: 600,
             unfinished_silence_ms: 1500,
@@ -319,6 +322,7 @@ impl Settings {
         }
         for (name, score) in [
             ("turn.start_threshold", self.turn.start_threshold),
+            ("turn.quiet_threshold", self.turn.quiet_threshold),
             ("turn.stay_threshold", self.turn.stay_threshold),
         ] {
             if !(0.0..=1.0).contains(&score) {

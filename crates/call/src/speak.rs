@@ -20,6 +20,9 @@ const ASKED_AHEAD: usize = 2;
 const AUDIO_AHEAD: Micros = Micros::from_ms(5_000);
 /// No utterance may bring more than this: a voice that never stops must not fill the memory.
 const AUDIO_LIMIT: Micros = Micros::from_ms(120_000);
+/// No answer is longer than this many bytes, some ten minutes of speech: a model that never stops must not fill
+/// the memory.
+const LONGEST_REPLY: usize = 10_000;
 /// What stands in for a reply that could not be spoken at all.
 const FAILURE_TONE_HZ: f32 = 440.0;
 const FAILURE_TONE_MS: u32 = 300;
@@ -52,6 +55,7 @@ impl Call {
         match what {
             Thought::Delta(text) => {
                 reply.clock.first_word.get_or_insert(at);
+                reply.written += text.len();
                 let waiting = &mut reply.waiting;
                 reply.sentences.push(&text, |sentence| waiting.push_back(sentence));
             }
@@ -64,6 +68,12 @@ impl Call {
                 }
                 out.push(Output::Event(Event::VendorFailed { role: VendorRole::Model, why }));
             }
+        }
+        if reply.writing && reply.written > LONGEST_REPLY {
+            finish_writing(reply);
+            out.push(Output::StopThinking(turn));
+            let why = format!("it wrote more than {LONGEST_REPLY} bytes in one answer");
+            out.push(Output::Event(Event::VendorFailed { role: VendorRole::Model, why }));
         }
         if !reply.waiting.is_empty() {
             reply.clock.first_word.get_or_insert(at);

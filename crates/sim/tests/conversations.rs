@@ -75,10 +75,10 @@ fn an_interruption_stops_the_agent_and_only_heard_words_are_remembered() {
          0.1 greeting
          0.1 mark greeting_done
          0.5 agent: Hello. (mark)
-         2.2 caller speaks
+         2.1 caller speaks
          3.7 caller: tell me everything
          3.7 think: tell me everything
-         6.2 caller speaks over the agent
+         6.1 caller speaks over the agent
          6.5 clear
          6.5 interrupted: First comes the morning shift with all its many / people. Then comes the evening.
          7.7 agent: First comes the morning shift with all its many / people. Then comes the evening. (clock)
@@ -114,7 +114,7 @@ fn a_back_channel_word_does_not_interrupt() {
         "First comes the morning shift with all its many people. Then comes the evening.",
     ));
     scene.caller_says("mhm", 5_000, 400);
-    scene.caller_says("haan ji", 6_500, 900);
+    scene.caller_says("haan ji", 6_500, 700);
     scene.hangs_up(14_000);
     let story = play(scene);
     assert_eq!(count(&story, |event| matches!(event, Event::Interrupted { .. })), 0, "{}", story.timeline);
@@ -137,15 +137,15 @@ fn a_voice_without_words_makes_the_agent_pause_and_go_on() {
          0.1 greeting
          0.1 mark greeting_done
          0.5 agent: Hello. (mark)
-         2.2 caller speaks
+         2.1 caller speaks
          3.7 caller: tell me everything
          3.7 think: tell me everything
-         6.2 caller speaks over the agent
+         6.1 caller speaks over the agent
          6.5 clear
          6.5 interrupted: First comes the morning shift with all its many / people. Then comes the evening.
          7.7 nothing said
          9.1 resumed
-         10.9 agent: First comes the morning shift with all its many people. Then comes the evening. (mark)
+         11.1 agent: First comes the morning shift with all its many people. Then comes the evening. (mark)
          16.0 ended: caller_hung_up",
     );
 }
@@ -232,11 +232,11 @@ fn a_question_goes_on_while_the_model_thinks() {
          0.1 greeting
          0.1 mark greeting_done
          0.5 agent: Hello. (mark)
-         2.2 caller speaks
+         2.1 caller speaks
          3.7 caller: I need a table
          3.7 think: I need a table
-         4.2 caller speaks
-         4.2 stop thinking
+         4.1 caller speaks
+         4.1 stop thinking
          5.7 caller: I need a table for two people
          5.7 think: I need a table for two people
          6.7 agent: For two, then. (mark)
@@ -276,7 +276,7 @@ fn the_model_ends_the_call_when_its_goodbye_was_heard() {
          0.1 greeting
          0.1 mark greeting_done
          0.5 agent: Hello. (mark)
-         2.2 caller speaks
+         2.1 caller speaks
          3.4 caller: goodbye
          3.4 think: goodbye
          4.8 agent: Goodbye, and thank you. (mark)

@@ -113,7 +113,7 @@ fn a_voice_that_fails_leaves_the_call_up() {
          0.1 greeting failed: no such voice
          0.7 mark greeting_done
          1.1 agent:  / Hello there. (mark)
-         2.2 caller speaks
+         2.1 caller speaks
          3.7 caller: are you there
          3.7 think: are you there
          3.7 voice failed: no such voice
@@ -134,7 +134,7 @@ fn a_model_that_hangs_is_apologised_for() {
          0.1 greeting
          0.1 mark greeting_done
          0.5 agent: Hello. (mark)
-         2.2 caller speaks
+         2.1 caller speaks
          3.7 caller: are you open
          3.7 think: are you open
          7.7 timed out: Model
@@ -156,7 +156,7 @@ fn a_model_that_fails_is_apologised_for() {
          0.1 greeting
          0.1 mark greeting_done
          0.5 agent: Hello. (mark)
-         2.2 caller speaks
+         2.1 caller speaks
          3.7 caller: are you open
          3.7 think: are you open
          3.7 model failed: quota
@@ -178,7 +178,7 @@ fn a_model_that_says_nothing_leaves_the_word_to_the_caller() {
          0.1 greeting
          0.1 mark greeting_done
          0.5 agent: Hello. (mark)
-         2.2 caller speaks
+         2.1 caller speaks
          3.7 caller: are you open
          3.7 think: are you open
          5.2 caller speaks
@@ -201,7 +201,7 @@ fn a_recogniser_that_never_answers_is_not_waited_for() {
          0.1 greeting
          0.1 mark greeting_done
          0.5 agent: Hello. (mark)
-         2.2 caller speaks
+         2.1 caller speaks
          6.1 timed out: Transcript
          6.1 caller: (unclear)
          6.1 think: (unclear)
@@ -220,8 +220,8 @@ fn without_marks_the_clock_says_what_was_heard() {
         "0.1 answered
          0.1 greeting
          0.1 mark greeting_done
-         2.2 caller speaks
-         2.2 agent: Hello. (clock)
+         2.1 caller speaks
+         2.1 agent: Hello. (clock)
          3.7 caller: are you open
          3.7 think: are you open
          6.9 agent: Yes, we are open. (clock)
@@ -328,7 +328,7 @@ fn greeting_speaks_and_then_only_listens() {
          0.1 greeting
          0.1 mark greeting_done
          0.5 agent: Hello. (mark)
-         2.2 caller speaks
+         2.1 caller speaks
          3.7 caller: is anybody there
          60.0 ended: caller_hung_up",
     );
@@ -369,4 +369,20 @@ fn replay_with_another_setting_shows_which_decisions_change() {
     let cut = &story.log[..story.log.len() - 10];
     assert!(call::log::replay(cut, |_| Ok(())).unwrap().cut);
     assert!(call::log::replay("{}", |_| Ok(())).is_err());
+}
+
+#[test]
+fn a_model_that_never_stops_is_stopped() {
+    let mut scene = Scenario::assistant("Hello.");
+    scene.caller_says("tell me everything", 2_000, 1_000);
+    scene.model_answers(Answer::of(&"And there is more to say of this. ".repeat(2_000)));
+    scene.hangs_up(20_000);
+    let story = play(scene);
+    assert!(story.timeline.contains("model failed: it wrote more than"), "{}", story.timeline);
+    assert_eq!(
+        story.moments(|output| matches!(output, Output::StopThinking(_))).len(),
+        1,
+        "{}",
+        story.timeline
+    );
 }

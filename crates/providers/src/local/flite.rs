@@ -23,9 +23,6 @@ pub use pool::VoicePool;
 
 use pool::Ticket;
 
-/// flite's vowels reach -11 dB below full scale. Halved, it is as loud as people on a telephone are, and what
-/// comes back of it as echo stays well below a caller who speaks over it.
-const LOUDNESS_DIVISOR: i16 = 2;
 /// How much audio is collected before it is handed over: little at first, so that the caller waits little.
 const FIRST_PIECE_MS: u64 = 20;
 const PIECE_MS: u64 = 100;
@@ -187,7 +184,7 @@ impl Job {
                 return ControlFlow::Break(());
             }
             rate = made_at;
-            piece.extend(samples.iter().map(|sample| sample / LOUDNESS_DIVISOR));
+            piece.extend_from_slice(samples);
             if piece.len() < rate.samples(wanted_ms * 1_000) {
                 return ControlFlow::Continue(());
             }

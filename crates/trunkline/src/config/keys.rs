@@ -90,8 +90,9 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key(
         "agents.*.turn.start_threshold",
-        "The score, 0 to 1, at which a frame counts as the start of speech.",
+        "The score, 0 to 1, at which a frame counts as the start of speech on a noisy line.",
     ),
+    key("agents.*.turn.quiet_threshold", "The same on a quiet line; between the two it slides."),
     key("agents.*.turn.stay_threshold", "The score above which a frame goes on being speech."),
     key("agents.*.turn.gate_db", "Frames quieter than the noise floor plus this are not speech."),
     key("agents.*.turn.min_speech_ms", "How much speech makes the caller count as speaking."),
