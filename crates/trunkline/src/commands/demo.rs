@@ -47,7 +47,7 @@ pub(crate) struct Demo {
     #[arg(long, value_name = "DIR", default_value = "data")]
     data: PathBuf,
     /// The caller's voice.
-    #[arg(long, default_value = "flite:rms")]
+    #[arg(long, default_value = "flite:awb")]
     voice: String,
 }
 
@@ -248,7 +248,7 @@ fn faults(report: &PhoneReport, record: &CallRecord) -> Vec<String> {
     }
     let said = record.turns.iter().filter(|turn| turn.speaker == Speaker::Caller);
     let understood: Vec<String> = said.map(|turn| words(&turn.text)).collect();
-    for wanted in QUESTIONS {
+    for wanted in QUESTIONS.into_iter().chain([INTERRUPTION]) {
         if !understood.contains(&words(wanted)) {
             faults.push(format!("\"{wanted}\" was not understood; the server heard: {understood:?}"));
         }

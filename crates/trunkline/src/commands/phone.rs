@@ -49,7 +49,7 @@ pub(crate) struct Phone {
     #[arg(long, value_enum, default_value_t = Types::Strings)]
     types: Types,
     /// The caller's voice.
-    #[arg(long, default_value = "flite:rms")]
+    #[arg(long, default_value = "flite:awb")]
     voice: String,
     /// Seconds to wait for the agent before going on.
     #[arg(long, default_value_t = 8.0)]
