@@ -47,6 +47,7 @@ struct World {
     spoken: usize,
     asked: Asked,
     seen: Seen,
+    writer: LogWriter,
     log: Vec<u8>,
 }
 
@@ -74,7 +75,8 @@ impl World {
         let rate = bytes.pick([SampleRate::HZ_8000, SampleRate::HZ_16000, SampleRate::HZ_24000]);
         let settings = settings(bytes);
         let mut log = Vec::new();
-        LogWriter::new(&settings).header(&mut log, &settings, rate);
+        let writer = LogWriter::new(&settings);
+        writer.header(&mut log, &settings, rate);
         Self {
             call: Call::new(Arc::new(settings.clone()), rate),
             settings,
@@ -84,6 +86,7 @@ impl World {
             spoken: 0,
             asked: Asked::default(),
             seen: Seen::default(),
+            writer,
             log,
         }
     }
@@ -248,11 +251,10 @@ impl World {
             Input::Reattached => self.seen.detached = false,
             _ => {}
         }
-        let mut writer = LogWriter::new(&self.settings);
-        writer.input(&mut self.log, self.at, &input);
+        self.writer.input(&mut self.log, self.at, &input);
         let mut out = Vec::new();
         self.next = self.call.handle(self.at, input, &mut out);
-        writer.outputs(&mut self.log, self.at, &out);
+        self.writer.outputs(&mut self.log, self.at, &out);
         assert!(!was_over || out.is_empty(), "after the end: {out:?}");
         for (index, output) in out.iter().enumerate() {
             self.check(output, index + 1 == out.len());
