@@ -31,14 +31,7 @@ pub(crate) struct Kernel {
 }
 
 /// Every rate there is, so that a pair of them has a place in the table.
-const RATES: [SampleRate; 6] = [
-    SampleRate::HZ_8000,
-    SampleRate::HZ_16000,
-    SampleRate::HZ_22050,
-    SampleRate::HZ_24000,
-    SampleRate::HZ_44100,
-    SampleRate::HZ_48000,
-];
+const RATES: [SampleRate; 6] = SampleRate::ALL;
 
 static KERNELS: [OnceLock<Kernel>; RATES.len() * RATES.len()] =
     [const { OnceLock::new() }; RATES.len() * RATES.len()];

@@ -33,6 +33,10 @@ impl SampleRate {
     /// 48 kHz, what browsers give.
     pub const HZ_48000: Self = Self(48_000);
 
+    /// Every rate there is.
+    pub const ALL: [Self; 6] =
+        [Self::HZ_8000, Self::HZ_16000, Self::HZ_22050, Self::HZ_24000, Self::HZ_44100, Self::HZ_48000];
+
     /// Samples per second.
     pub const fn hz(self) -> u32 {
         self.0
@@ -53,10 +57,7 @@ impl TryFrom<u32> for SampleRate {
     type Error = UnsupportedRate;
 
     fn try_from(hz: u32) -> Result<Self, UnsupportedRate> {
-        match hz {
-            8_000 | 16_000 | 22_050 | 24_000 | 44_100 | 48_000 => Ok(Self(hz)),
-            other => Err(UnsupportedRate(other)),
-        }
+        Self::ALL.into_iter().find(|rate| rate.0 == hz).ok_or(UnsupportedRate(hz))
     }
 }
 

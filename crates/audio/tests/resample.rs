@@ -5,14 +5,7 @@ use std::f64::consts::TAU;
 use audio::{Folded, Resampler, SampleRate, level_db};
 use proptest::prelude::*;
 
-const RATES: [SampleRate; 6] = [
-    SampleRate::HZ_8000,
-    SampleRate::HZ_16000,
-    SampleRate::HZ_22050,
-    SampleRate::HZ_24000,
-    SampleRate::HZ_44100,
-    SampleRate::HZ_48000,
-];
+const RATES: [SampleRate; 6] = SampleRate::ALL;
 const AMPLITUDE: f64 = 0.5 * 32_768.0;
 
 fn pairs() -> impl Iterator<Item = (SampleRate, SampleRate)> {
