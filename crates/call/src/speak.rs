@@ -14,6 +14,8 @@ use crate::{
     VendorRole, Voiced,
 };
 
+/// The mark behind the greeting.
+const GREETING_DONE: &str = "greeting_done";
 /// How many utterances the voice is asked for at once: the one that is spoken and the next.
 const ASKED_AHEAD: usize = 2;
 /// No further utterance is asked for while this much audio waits to be sent.
@@ -323,9 +325,6 @@ impl Call {
         }
     }
 }
-
-/// The mark behind the greeting.
-const GREETING_DONE: &str = "greeting_done";
 
 fn finish_writing(reply: &mut Reply) {
     reply.writing = false;
