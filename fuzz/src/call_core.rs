@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock};
 use audio::{Pcm, SampleRate, tone};
 use call::log::{LogWriter, replay};
 use call::{
-    Action, AgentKind, Call, CarrierEvent, Event, Heard, Input, Listen, Next, Output, Playout, Settings,
-    SpeechId, Thought, Tick, ToCarrier, TurnId, UtteranceId, Voiced,
+    AgentKind, Call, CarrierEvent, END_CALL, Event, Fault, Heard, Input, Listen, Next, Output, Playout,
+    Settings, SpeechId, Thought, Tick, ToCarrier, ToolCall, TurnId, UtteranceId, Voiced,
 };
 use records::EndReason;
 
@@ -184,7 +184,7 @@ impl World {
         let text = bytes.pick(TEXTS).to_owned();
         let what = match bytes.byte() % 4 {
             0 => Heard::Partial(text),
-            1 => Heard::Failed("too slow".to_owned()),
+            1 => Heard::Failed(Fault::slow()),
             _ => Heard::Final(text),
         };
         self.give(Input::Heard { speech, what });
@@ -194,8 +194,8 @@ impl World {
         let turn = one_of(&mut self.asked.turns, bytes).unwrap_or(TurnId(u32::from(bytes.byte())));
         let what = match bytes.byte() % 8 {
             0..=3 => Thought::Delta(bytes.pick(TEXTS).to_owned()),
-            4 => Thought::Action(Action::EndCall),
-            5 => Thought::Failed("it broke".to_owned()),
+            4 => Thought::Tool(ToolCall::of(END_CALL)),
+            5 => Thought::Failed(Fault::local("it broke")),
             _ => Thought::Done,
         };
         self.give(Input::Thought { turn, what });
@@ -211,7 +211,7 @@ impl World {
         ]);
         let what = match bytes.byte() % 6 {
             0 => Voiced::Done,
-            1 => Voiced::Failed("no such voice".to_owned()),
+            1 => Voiced::Failed(Fault::local("no such voice")),
             2 => Voiced::Audio { rate, pcm: Pcm::silence(usize::from(bytes.byte())) },
             _ => Voiced::Audio { rate, pcm: tone(rate, 300.0, u32::from(bytes.byte()) * 8, -12.0) },
         };
@@ -293,7 +293,11 @@ impl World {
             Output::StopVoice(utterance) => self.asked.voices.retain(|asked| asked != utterance),
             Output::Event(Event::Greeting) => self.seen.greetings += 1,
             Output::Event(Event::Answered { .. }) => self.seen.answered += 1,
-            Output::Event(_) => {}
+            Output::Event(_)
+            | Output::Hurry(_)
+            | Output::RunTool { .. }
+            | Output::StopTool(_)
+            | Output::Converse(_) => {}
             Output::Ended { .. } => {
                 self.seen.ended += 1;
                 assert!(last, "the end comes last");

@@ -9,7 +9,7 @@ use crate::reply::{Purpose, Reply, ReplyClock};
 use crate::settings::ms;
 use crate::talk::{Awaited, CallerTurn, Talk};
 use crate::{
-    AgentKind, Call, EndOfTurnWhy, Event, Heard, Listen, Micros, NotInterruptedWhy, Output, Prompt, Role,
+    AgentKind, Call, EndOfTurnWhy, Event, Heard, Listen, Message, Micros, NotInterruptedWhy, Output, Prompt,
     SpeechId, Tick, Timer, ToCarrier, Turn, TurnId, VendorRole, words,
 };
 
@@ -125,11 +125,17 @@ impl Call {
             Heard::Failed(why) => {
                 if let Some(index) = awaited {
                     let awaited = caller.awaited.remove(index);
+                    let why = why.why;
                     out.push(Output::Event(Event::VendorFailed { role: VendorRole::Recogniser, why }));
                     self.understood(at, awaited, "", out);
                 }
             }
-            Heard::Partial(_) => {}
+            Heard::Partial(_)
+            | Heard::Pause(_)
+            | Heard::Likely(_)
+            | Heard::GoesOn
+            | Heard::TurnOver(_)
+            | Heard::Lost(_) => {}
         }
     }
 
@@ -295,12 +301,16 @@ impl Call {
         let at = clock.asked;
         let settings = self.settings.clone();
         let Some(talk) = &mut self.talk else { return };
-        talk.remember(Role::Caller, text, settings.limits.history_messages);
+        talk.remember(Message::Caller(text.to_owned()), settings.limits.history_messages);
         if settings.agent != AgentKind::Assistant {
             self.phase = Phase::Listening(Listening { since: at, prompted: false });
             return;
         }
-        let prompt = Prompt { system: settings.prompt.clone(), messages: talk.history.clone() };
+        let prompt = Prompt {
+            system: settings.prompt.clone(),
+            messages: talk.history.clone(),
+            tools: settings.tools.clone(),
+        };
         talk.playout.begin();
         out.push(Output::Think { turn, prompt });
         let reply = Reply::asked(turn, clock, at + ms(settings.limits.model_ms));
@@ -336,8 +346,8 @@ impl Call {
         self.drop_reply(at, out);
         self.phase = Phase::Listening(Listening { since: at, prompted: false });
         let Some(talk) = &mut self.talk else { return };
-        if talk.history.last().is_some_and(|last| last.role == Role::Caller) {
-            let asked = talk.history.pop().map(|message| message.text).filter(|text| text != UNCLEAR);
+        if let Some(Message::Caller(asked)) = talk.history.pop_if(|last| matches!(last, Message::Caller(_))) {
+            let asked = Some(asked).filter(|text| text != UNCLEAR);
             let mut caller = CallerTurn::new(at);
             caller.texts.extend(asked);
             talk.caller = Some(caller);

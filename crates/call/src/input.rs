@@ -7,6 +7,8 @@ use audio::{Pcm, SampleRate};
 use records::EndReason;
 use serde::{Deserialize, Serialize};
 
+use crate::{Conversed, Fault, ToolAnswer, ToolCall, ToolId};
+
 /// One turn of the agent: from the question to the model to the last word of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -56,6 +58,15 @@ pub enum Input {
         /// What it gave.
         what: Voiced,
     },
+    /// A tool has run.
+    Tool {
+        /// Which run.
+        tool: ToolId,
+        /// What it gave.
+        what: ToolAnswer,
+    },
+    /// The speech-to-speech agent gave something.
+    Conversed(Conversed),
     /// Nothing but time: the deadline of the last answer was reached.
     Time,
     /// The shell ends the call: drain, operator, dead line.
@@ -126,7 +137,18 @@ pub enum Heard {
     /// The text of the whole stretch, which it has now finished with. Empty when nothing was understood.
     Final(String),
     /// It can't say: it failed or was too slow. The stretch is over.
-    Failed(String),
+    Failed(Fault),
+    /// The vendor's own ear found the caller quiet for as long as its endpointing wants, and this is all that was
+    /// said. Where the words look finished, the turn is over.
+    Pause(String),
+    /// The vendor's turn model finds it likely that the caller has finished: worth thinking ahead.
+    Likely(String),
+    /// After `Likely`: they had not.
+    GoesOn,
+    /// The vendor's turn model is sure that the caller has finished, and this is all that was said.
+    TurnOver(String),
+    /// The recogniser itself is gone: no stretch gets an answer any more.
+    Lost(Fault),
 }
 
 /// What a language model gives.
@@ -135,20 +157,25 @@ pub enum Heard {
 pub enum Thought {
     /// More of the answer's text.
     Delta(String),
-    /// An action that it wants taken once its words are spoken.
-    Action(Action),
+    /// A tool that it wants used.
+    Tool(ToolCall),
+    /// What the answer has cost, as far as the vendor says so. The last one counts.
+    Used(Usage),
     /// The answer is complete.
     Done,
     /// It can't answer.
-    Failed(String),
+    Failed(Fault),
 }
 
-/// What a model can ask of the call itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Hang up when the answer has been heard.
-    EndCall,
+/// What a vendor counted of one request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub input_tokens: u64,
+    /// Of those, tokens that the vendor had kept from before.
+    pub cached_tokens: u64,
+    /// Tokens of the answer.
+    pub output_tokens: u64,
 }
 
 /// What a voice gives.
@@ -165,5 +192,5 @@ pub enum Voiced {
     /// The utterance is complete.
     Done,
     /// It can't speak this.
-    Failed(String),
+    Failed(Fault),
 }

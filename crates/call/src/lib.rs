@@ -4,8 +4,10 @@
 //! `Opening -> Greeting -> Listening -> Thinking -> Speaking -> Closing -> Ended`, with `Interrupted` between
 //! `Speaking` and whatever the caller's words make of it. `handle` is the only way in.
 
+mod converse;
 mod ears;
 mod event;
+mod fault;
 mod floor;
 mod input;
 mod line;
@@ -20,17 +22,23 @@ mod speak;
 mod talk;
 mod tick;
 mod timer;
+mod tool;
 mod words;
 
+pub use converse::{Converse, Conversed, ItemId};
 pub use event::{EndOfTurnWhy, Event, Evidence, NotInterruptedWhy, VendorRole};
+pub use fault::{Fault, FaultClass};
 pub use floor::{EndDetector, SilenceDetector, UNCLEAR};
 pub use input::{
-    Action, CarrierEvent, Heard, Input, SpeechId, StreamStart, Thought, TurnId, UtteranceId, Voiced,
+    CarrierEvent, Heard, Input, SpeechId, StreamStart, Thought, TurnId, Usage, UtteranceId, Voiced,
 };
-pub use output::{Listen, Message, Output, Prompt, Role, ToCarrier};
+pub use output::{Listen, Message, Output, Prompt, Recorded, Say, ToCarrier};
 pub use settings::{AgentKind, BargeIn, GreetingFallback, Idle, Limits, Playout, Settings, Turn};
 pub use tick::{Micros, Tick};
 pub use timer::{Next, Timer};
+pub use tool::{
+    COLLECT_DIGITS, END_CALL, RECORD_RESULT, SEND_DTMF, TRANSFER, Tool, ToolAnswer, ToolCall, ToolId,
+};
 
 use std::sync::Arc;
 
@@ -99,7 +107,7 @@ impl Call {
             Input::Heard { speech, what } => self.heard(at, speech, what, out),
             Input::Thought { turn, what } => self.thought(at, turn, what, out),
             Input::Voiced { utterance, what } => self.voiced(at, utterance, what, out),
-            Input::Time => {}
+            Input::Tool { .. } | Input::Conversed(_) | Input::Time => {}
             Input::End(reason) => {
                 if self.detached.is_none() {
                     out.push(Output::Carrier(ToCarrier::Close));

@@ -1,10 +1,12 @@
 //! All that a call can ask of the world.
 
+use std::sync::Arc;
+
 use audio::Pcm;
 use records::EndReason;
 use serde::{Deserialize, Serialize};
 
-use crate::{Event, SpeechId, Tick, TurnId, UtteranceId};
+use crate::{Converse, Event, SpeechId, Tick, Tool, ToolCall, ToolId, TurnId, UtteranceId};
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,10 +30,25 @@ pub enum Output {
         /// The utterance that this is for; audio carries it.
         utterance: UtteranceId,
         /// What to say.
-        text: String,
+        say: Say,
     },
     /// The audio of this utterance is not wanted any more.
     StopVoice(UtteranceId),
+    /// The model's answer to this turn is late: take the next vendor, if there is one.
+    Hurry(TurnId),
+    /// Use a tool.
+    RunTool {
+        /// The run; the answer carries it.
+        tool: ToolId,
+        /// Its name.
+        name: String,
+        /// Its arguments as JSON text, as the model wrote them.
+        arguments: String,
+    },
+    /// The tool's answer is not wanted any more. Given only for tools without side effects.
+    StopTool(ToolId),
+    /// Give this to the speech-to-speech agent.
+    Converse(Converse),
     /// A decision or a fact worth keeping.
     Event(Event),
     /// The call is over. The last output of a call, given exactly once.
@@ -79,30 +96,70 @@ pub enum Listen {
 }
 
 /// What a model is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prompt {
     /// The operator's instructions.
     pub system: String,
     /// What was said so far, oldest first. The agent's part is what the caller heard of it. The last message is
-    /// the caller's.
+    /// the caller's, or a tool's.
     pub messages: Vec<Message>,
+    /// The tools that it may ask for.
+    #[serde(default, skip_serializing_if = "<[Tool]>::is_empty")]
+    pub tools: Arc<[Tool]>,
 }
 
 /// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// Who said it.
-    pub role: Role,
-    /// What was said.
-    pub text: String,
+#[serde(rename_all = "snake_case")]
+pub enum Message {
+    /// The person on the phone said this, or pressed it.
+    Caller(String),
+    /// The voice bot said this, and asked for these tools.
+    Agent {
+        /// What the caller heard of it.
+        text: String,
+        /// The tools that it asked for.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        calls: Vec<ToolCall>,
+    },
+    /// What a tool gave. Stands behind the agent's message that asked for it.
+    Tool {
+        /// The vendor's id of the tool call.
+        id: String,
+        /// The tool.
+        name: String,
+        /// Its result, or why there is none.
+        result: String,
+    },
 }
 
-/// Who said a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+impl Message {
+    /// The agent's words without tools.
+    pub fn agent(text: impl Into<String>) -> Self {
+        Self::Agent { text: text.into(), calls: Vec::new() }
+    }
+}
+
+/// What a voice is asked to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// The person on the phone.
-    Caller,
-    /// The voice bot.
-    Agent,
+pub enum Say {
+    /// Words.
+    Text(String),
+    /// A recording in the agent's language that needs no vendor.
+    Recorded(Recorded),
+}
+
+/// The recordings that are built in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recorded {
+    /// "Hello. Please go ahead."
+    Greeting,
+    /// "One moment, please."
+    Filler,
+    /// "I am sorry, there is a technical problem."
+    Apology,
+    /// "Goodbye."
+    Goodbye,
 }

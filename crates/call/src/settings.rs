@@ -1,9 +1,11 @@
 //! What can be set about a call. The names here are the names in the configuration file and in
 //! `trunkline replay --set`.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::Micros;
+use crate::{Micros, Tool};
 
 /// How a call is answered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +65,9 @@ pub struct Settings {
     pub greeting_fallback: GreetingFallback,
     /// The operator's instructions to the model.
     pub prompt: String,
+    /// The tools that the model may ask for.
+    #[serde(skip_serializing_if = "<[Tool]>::is_empty")]
+    pub tools: Arc<[Tool]>,
     /// Said when the model or the voice fails to answer.
     pub apology: String,
     /// When the caller speaks and has finished.
@@ -84,6 +89,7 @@ impl Default for Settings {
             greeting: String::new(),
             greeting_fallback: GreetingFallback::default(),
             prompt: String::new(),
+            tools: Arc::default(),
             apology: "Sorry, something went wrong. Please say that again.".to_owned(),
             turn: Turn::default(),
             barge_in: BargeIn::default(),

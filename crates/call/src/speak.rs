@@ -10,8 +10,8 @@ use crate::reply::{Purpose, Reply};
 use crate::settings::ms;
 use crate::talk::Talk;
 use crate::{
-    Action, Call, Event, GreetingFallback, Micros, Output, Role, Thought, Tick, Timer, TurnId, UtteranceId,
-    VendorRole, Voiced,
+    Call, END_CALL, Event, Fault, GreetingFallback, Message, Micros, Output, Say, Thought, Tick, Timer,
+    TurnId, UtteranceId, VendorRole, Voiced,
 };
 
 /// The mark behind the greeting.
@@ -61,13 +61,19 @@ impl Call {
                 let waiting = &mut reply.waiting;
                 reply.sentences.push(&text, |sentence| waiting.push_back(sentence));
             }
-            Thought::Action(Action::EndCall) => reply.then_end = Some(EndReason::AgentEnded),
+            Thought::Tool(call) => {
+                if call.name == END_CALL {
+                    reply.then_end = Some(EndReason::AgentEnded);
+                }
+            }
+            Thought::Used(_) => {}
             Thought::Done => finish_writing(reply),
             Thought::Failed(why) => {
                 finish_writing(reply);
                 if reply.clock.first_word.is_none() && !apology.is_empty() {
                     reply.waiting.push_back(apology.to_owned());
                 }
+                let why = why.why;
                 out.push(Output::Event(Event::VendorFailed { role: VendorRole::Model, why }));
             }
         }
@@ -100,7 +106,7 @@ impl Call {
             if reply.purpose != Purpose::Greeting {
                 reply.voice_due.get_or_insert(at + ms(voice_ms));
             }
-            out.push(Output::Voice { utterance, text });
+            out.push(Output::Voice { utterance, say: Say::Text(text) });
         }
         if !reply.writing && reply.waiting.is_empty() && reply.asked.is_empty() {
             talk.playout.complete();
@@ -130,7 +136,7 @@ impl Call {
             Voiced::Done if talk.playout.has_audio(utterance) => self.utterance_over(at, utterance, out),
             // Silence is no speech: a voice that gives none has failed.
             Voiced::Done => self.voice_failed(at, utterance, "the voice gave no audio", out),
-            Voiced::Failed(why) => self.voice_failed(at, utterance, &why, out),
+            Voiced::Failed(why) => self.voice_failed(at, utterance, &why.why, out),
         }
     }
 
@@ -250,7 +256,9 @@ impl Call {
             if !unasked.is_empty() {
                 ledger.unheard = format!("{} {unasked}", ledger.unheard).trim_start().to_owned();
             }
-            talk.remember(Role::Agent, &ledger.heard, most);
+            if !ledger.heard.is_empty() {
+                talk.remember(Message::agent(&ledger.heard), most);
+            }
             let evidence = ledger.evidence();
             let (heard, unheard) = (ledger.heard, ledger.unheard);
             out.push(Output::Event(Event::AgentSaid {
@@ -296,7 +304,7 @@ impl Call {
             (Timer::Mark, ..) => self.reply_heard(at, out),
             (Timer::Model, Some(turn), _) => {
                 out.push(Output::StopThinking(turn));
-                self.thought(at, turn, Thought::Failed("it took too long".to_owned()), out);
+                self.thought(at, turn, Thought::Failed(Fault::slow()), out);
             }
             (_, _, Some(utterance)) => self.voice_failed(at, utterance, "it took too long", out),
             _ => {}

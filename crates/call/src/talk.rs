@@ -4,7 +4,7 @@ use audio::SampleRate;
 
 use crate::ears::Ears;
 use crate::playout::Playout;
-use crate::{Message, Role, Settings, SpeechId, Tick, TurnId, UtteranceId};
+use crate::{Message, Settings, SpeechId, Tick, TurnId, UtteranceId};
 
 /// The parts of a conversation.
 pub(crate) struct Talk {
@@ -44,11 +44,8 @@ impl Talk {
     }
 
     /// Adds to the history, which keeps its newest `most` messages.
-    pub(crate) fn remember(&mut self, role: Role, text: &str, most: usize) {
-        if text.is_empty() {
-            return;
-        }
-        self.history.push(Message { role, text: text.to_owned() });
+    pub(crate) fn remember(&mut self, message: Message, most: usize) {
+        self.history.push(message);
         let surplus = self.history.len().saturating_sub(most.max(1));
         self.history.drain(..surplus);
     }

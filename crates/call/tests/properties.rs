@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use audio::{Pcm, SampleRate, tone};
 use call::{
-    Action, AgentKind, Call, CarrierEvent, Event, Heard, Input, Output, Settings, SpeechId, StreamStart,
-    Thought, Tick, TurnId, UtteranceId, Voiced,
+    AgentKind, Call, CarrierEvent, END_CALL, Event, Fault, Heard, Input, Output, Settings, SpeechId,
+    StreamStart, Thought, Tick, ToolCall, TurnId, UtteranceId, Voiced,
 };
 use proptest::prelude::*;
 use records::EndReason;
@@ -66,19 +66,19 @@ fn any_input() -> impl Strategy<Value = Input> {
     let heard = prop_oneof![
         any_text().prop_map(Heard::Partial),
         any_text().prop_map(Heard::Final),
-        any_text().prop_map(Heard::Failed)
+        any_text().prop_map(|why| Heard::Failed(Fault::local(why)))
     ];
     let thought = prop_oneof![
         any_text().prop_map(Thought::Delta),
-        Just(Thought::Action(Action::EndCall)),
+        Just(Thought::Tool(ToolCall::of(END_CALL))),
         Just(Thought::Done),
-        any_text().prop_map(Thought::Failed)
+        any_text().prop_map(|why| Thought::Failed(Fault::local(why)))
     ];
     let voiced = prop_oneof![
         any_pcm().prop_map(|pcm| Voiced::Audio { rate: SampleRate::HZ_16000, pcm }),
         any_pcm().prop_map(|pcm| Voiced::Audio { rate: SampleRate::HZ_8000, pcm }),
         Just(Voiced::Done),
-        any_text().prop_map(Voiced::Failed)
+        any_text().prop_map(|why| Voiced::Failed(Fault::local(why)))
     ];
     prop_oneof![
         8 => any_carrier_event().prop_map(Input::Carrier),

@@ -300,9 +300,10 @@ impl CallTask {
                 }
                 Output::Listen(what) => self.vendors.listen(what, &mut self.counts.overruns),
                 Output::Think { turn, prompt } => self.vendors.think(&self.agent, turn, prompt),
-                Output::Voice { utterance, text } => {
-                    self.vendors.voice(&self.agent, utterance, text, self.carrier.rate)
+                Output::Voice { utterance, say } => {
+                    self.vendors.voice(&self.agent, utterance, say, self.carrier.rate)
                 }
+                Output::Hurry(_) | Output::RunTool { .. } | Output::StopTool(_) | Output::Converse(_) => None,
                 Output::StopThinking(turn) => {
                     self.vendors.stop_thinking(turn);
                     None

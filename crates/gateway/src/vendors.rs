@@ -2,8 +2,8 @@
 //! it, so that a call that needs none costs none.
 
 use audio::SampleRate;
-use call::{Heard, Input, Listen, Prompt, Thought, TurnId, UtteranceId, Voiced};
-use providers::{Answers, ListenSpec, Recogniser, Refused, Running};
+use call::{Fault, Heard, Input, Listen, Prompt, Say, Thought, TurnId, UtteranceId, Voiced};
+use providers::{Answers, ListenSpec, Recogniser, Refused, Running, Speaker, VoiceSpec};
 use tokio::sync::mpsc;
 
 use crate::agent::Agent;
@@ -26,6 +26,8 @@ pub(crate) struct Vendors {
     ears: Ears,
     thinking: Option<(TurnId, Running)>,
     speaking: Vec<(UtteranceId, Running)>,
+    /// The voice, once it has been asked for.
+    mouth: Option<Box<dyn Speaker>>,
 }
 
 /// No recogniser has room for this call.
@@ -34,7 +36,7 @@ pub(crate) struct NoRoom(pub(crate) String);
 
 impl Vendors {
     pub(crate) const fn new() -> Self {
-        Self { inbox: None, ears: Ears::Unopened, thinking: None, speaking: Vec::new() }
+        Self { inbox: None, ears: Ears::Unopened, thinking: None, speaking: Vec::new(), mouth: None }
     }
 
     /// The next answer of any vendor; waits for ever when none was asked. May be dropped while it waits.
@@ -133,13 +135,13 @@ impl Vendors {
             Ears::Deaf(why) => why.clone(),
             Ears::Unopened => "the stream has not started".to_owned(),
         };
-        finished.map(|speech| Input::Heard { speech, what: Heard::Failed(failure) })
+        finished.map(|speech| Input::Heard { speech, what: Heard::Failed(Fault::local(failure)) })
     }
 
     /// Asks the model. Gives the answer at once when there is none to ask.
     pub(crate) fn think(&mut self, agent: &Agent, turn: TurnId, prompt: Prompt) -> Option<Input> {
         let Some(model) = &agent.model else {
-            let what = Thought::Failed("this agent has no model".to_owned());
+            let what = Thought::Failed(Fault::local("this agent has no model"));
             return Some(Input::Thought { turn, what });
         };
         let running = model.ask(turn, prompt, self.answers());
@@ -157,14 +159,28 @@ impl Vendors {
         &mut self,
         agent: &Agent,
         utterance: UtteranceId,
-        text: String,
+        say: Say,
         rate: SampleRate,
     ) -> Option<Input> {
+        let text = match say {
+            Say::Text(text) => text,
+            Say::Recorded(_) => {
+                let what = Voiced::Failed(Fault::local("there is no such recording"));
+                return Some(Input::Voiced { utterance, what });
+            }
+        };
         let Some(voice) = &agent.voice else {
-            let what = Voiced::Failed("this agent has no voice".to_owned());
+            let what = Voiced::Failed(Fault::local("this agent has no voice"));
             return Some(Input::Voiced { utterance, what });
         };
-        let running = voice.speak(utterance, text, rate, self.answers());
+        let running = match &mut self.mouth {
+            Some(mouth) => mouth.speak(utterance, text),
+            none => {
+                let spec = VoiceSpec { rate, language: agent.language.clone() };
+                let (sender, _) = self.inbox.get_or_insert_with(|| mpsc::channel(INBOX));
+                none.insert(voice.open(&spec, Answers::new(sender.clone()))).speak(utterance, text)
+            }
+        };
         self.speaking.push((utterance, running));
         None
     }

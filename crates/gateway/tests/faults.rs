@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use call::{AgentKind, Settings, UtteranceId, Voiced};
 use gateway::{Agent, Config, Timing};
-use providers::{Answers, ListenSpec, Recogniser, Refused, Running, SpeechToText, TextToSpeech};
+use providers::{
+    Answers, ListenSpec, Recogniser, Refused, Running, Speaker, SpeechToText, TextToSpeech, VoiceSpec,
+};
 use records::EndReason;
 use support::{Carrier, LONG, Server, plain};
 use tokio::time::timeout;
@@ -22,7 +24,19 @@ impl TextToSpeech for Constant {
         "constant"
     }
 
-    fn speak(&self, utterance: UtteranceId, _: String, rate: audio::SampleRate, answers: Answers) -> Running {
+    fn open(&self, spec: &VoiceSpec, answers: Answers) -> Box<dyn Speaker> {
+        Box::new(ConstantSpeaker { rate: spec.rate, answers })
+    }
+}
+
+struct ConstantSpeaker {
+    rate: audio::SampleRate,
+    answers: Answers,
+}
+
+impl Speaker for ConstantSpeaker {
+    fn speak(&mut self, utterance: UtteranceId, _: String) -> Running {
+        let (rate, answers) = (self.rate, self.answers.clone());
         tokio::spawn(async move {
             let pcm = vec![1000; rate.samples(100_000)].into();
             for what in [Voiced::Audio { rate, pcm }, Voiced::Done] {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use audio::SampleRate;
 use call::{Input, UtteranceId, Voiced};
 use providers::local::{Script, SphinxRecogniser, SphinxSettings, VoiceName};
-use providers::{Answers, ListenSpec, Providers};
+use providers::{Answers, ListenSpec, Providers, VoiceSpec};
 use telephone::{IN_GRAMMAR, hear, over_the_line};
 use tokio::sync::mpsc;
 
@@ -31,7 +31,8 @@ async fn main() {
             let (inbox, mut answers) = mpsc::channel(64);
             let asked = Instant::now();
             let text = SENTENCE.to_owned();
-            let _running = voice.speak(UtteranceId(1), text, SampleRate::HZ_8000, Answers::new(inbox));
+            let mut speaker = voice.open(&VoiceSpec::at(SampleRate::HZ_8000), Answers::new(inbox));
+            let _running = speaker.speak(UtteranceId(1), text);
             let mut first = None;
             while let Some(Input::Voiced { what: Voiced::Audio { .. }, .. }) = answers.recv().await {
                 first.get_or_insert_with(|| asked.elapsed());

@@ -1,13 +1,18 @@
 //! Speech-to-text, language models and text-to-speech, each behind its role.
 
+pub mod dialect;
 pub mod fake;
 pub mod local;
 
+mod link;
+mod options;
 mod registry;
 mod roles;
 
+pub use link::{LinkId, Transport};
+pub use options::{Api, DialectOptions, QueryValue, RoleOptions, TransportChoice, VendorOptions};
 pub use registry::{Capabilities, Finding, Providers, Role, Streams, UnknownProvider};
 pub use roles::{
-    Answers, CallOver, LanguageModel, ListenSpec, QueueFull, Recogniser, Refused, Running, SpeechToText,
-    TextToSpeech,
+    Answers, CallOver, ConverseSpec, Converser, LanguageModel, ListenSpec, QueueFull, Recogniser, Refused,
+    Running, Speaker, SpeechToSpeech, SpeechToText, TextToSpeech, VoiceSpec,
 };

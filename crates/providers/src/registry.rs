@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use audio::SampleRate;
+use serde::{Deserialize, Serialize};
 
 use crate::fake::{FakeModel, FakeRecogniser, FakeVoice, Manner};
 use crate::local::flite::{self, FliteVoice, VoiceName, VoicePool};
@@ -17,14 +18,29 @@ const LINE_RATES: [SampleRate; 4] =
     [SampleRate::HZ_8000, SampleRate::HZ_16000, SampleRate::HZ_24000, SampleRate::HZ_48000];
 
 /// What a vendor can take the place of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Speech to text.
-    Recogniser,
+    SpeechToText,
     /// Language model.
-    Model,
+    LanguageModel,
     /// Text to speech.
-    Voice,
+    TextToSpeech,
+    /// All three in one.
+    SpeechToSpeech,
+}
+
+impl Role {
+    /// The name in the configuration, in metrics and in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SpeechToText => "speech_to_text",
+            Self::LanguageModel => "language_model",
+            Self::TextToSpeech => "text_to_speech",
+            Self::SpeechToSpeech => "speech_to_speech",
+        }
+    }
 }
 
 /// Whether answers come in parts.
@@ -148,15 +164,15 @@ impl Providers {
         let mut all = VoiceName::ALL
             .map(|voice| {
                 let name = format!("flite:{voice}");
-                of(&name, Role::Voice, &[voice.rate()], Streams::Yes, "English, built in")
+                of(&name, Role::TextToSpeech, &[voice.rate()], Streams::Yes, "English, built in")
             })
             .to_vec();
         all.extend([
-            of("scripted", Role::Model, &[], Streams::Yes, "follows a script, built in"),
-            of("pocketsphinx", Role::Recogniser, &LINE_RATES, Streams::Yes, "English phrases, built in"),
-            of("fake", Role::Voice, &[SampleRate::HZ_8000], Streams::Yes, "a tone, for tests"),
-            of("fake", Role::Model, &[], Streams::No, "says back what it hears, for tests"),
-            of("fake", Role::Recogniser, &LINE_RATES, Streams::No, "always hears the same, for tests"),
+            of("scripted", Role::LanguageModel, &[], Streams::Yes, "follows a script, built in"),
+            of("pocketsphinx", Role::SpeechToText, &LINE_RATES, Streams::Yes, "English phrases, built in"),
+            of("fake", Role::TextToSpeech, &[SampleRate::HZ_8000], Streams::Yes, "a tone, for tests"),
+            of("fake", Role::LanguageModel, &[], Streams::No, "says back what it hears, for tests"),
+            of("fake", Role::SpeechToText, &LINE_RATES, Streams::No, "always hears the same, for tests"),
         ]);
         all
     }

@@ -2,7 +2,7 @@
 //! Nothing here blocks: audio and requests are handed over, answers come back through the call's inbox.
 
 use audio::SampleRate;
-use call::{Input, Listen, Prompt, TurnId, UtteranceId};
+use call::{Converse, Input, Listen, Prompt, Tool, TurnId, UtteranceId};
 use tokio::sync::mpsc;
 
 /// Where a vendor's answers go: the inbox of one call, which is bounded and read at once.
@@ -90,23 +90,92 @@ pub trait LanguageModel: Send + Sync {
     fn ask(&self, turn: TurnId, prompt: Prompt, answers: Answers) -> Running;
 }
 
+/// What a voice is told before the first word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VoiceSpec {
+    /// What the call would like; the audio says what it is.
+    pub rate: SampleRate,
+    /// BCP 47, such as `en-IN`.
+    pub language: String,
+}
+
+impl VoiceSpec {
+    /// A voice at this rate, in `en-IN`.
+    pub fn at(rate: SampleRate) -> Self {
+        Self { rate, language: "en-IN".to_owned() }
+    }
+}
+
 /// Text to speech.
 pub trait TextToSpeech: Send + Sync {
     /// The name in configuration, logs and metrics.
     fn name(&self) -> &str;
 
+    /// Opens a voice for one call. Nothing blocks: where a connection is needed, it is being opened.
+    fn open(&self, spec: &VoiceSpec, answers: Answers) -> Box<dyn Speaker>;
+}
+
+/// A voice that speaks in one call. Dropping it ends it.
+pub trait Speaker: Send {
     /// Speaks. Answers are `Input::Voiced` of this utterance: audio as it is made, then exactly one `Done` or
-    /// `Failed`. `rate` is what the call would like; the audio says what it is.
-    fn speak(&self, utterance: UtteranceId, text: String, rate: SampleRate, answers: Answers) -> Running;
+    /// `Failed`. Utterances are spoken in the order in which they are asked for, where the vendor can't do
+    /// several at once.
+    fn speak(&mut self, utterance: UtteranceId, text: String) -> Running;
+}
+
+/// What a speech-to-speech agent is told before the first frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConverseSpec {
+    /// The rate of the caller's frames, and the rate that the call would like to have back.
+    pub rate: SampleRate,
+    /// BCP 47, such as `en-IN`.
+    pub language: String,
+    /// The operator's instructions.
+    pub system: String,
+    /// The tools that it may ask for.
+    pub tools: std::sync::Arc<[Tool]>,
+}
+
+/// One vendor that listens, thinks and speaks.
+pub trait SpeechToSpeech: Send + Sync {
+    /// The name in configuration, logs and metrics.
+    fn name(&self) -> &str;
+
+    /// Opens a conversation for one call. Answers are `Input::Conversed`: `Ready` once, and nothing after
+    /// `Failed`. Audio that comes before `Ready` is kept for it.
+    fn open(&self, spec: &ConverseSpec, answers: Answers) -> Result<Box<dyn Converser>, Refused>;
+}
+
+/// A speech-to-speech agent in one call. Dropping it ends it.
+pub trait Converser: Send {
+    /// Takes a frame or a sign, at once. `Err` when its bounded queue is full.
+    fn take(&mut self, what: Converse) -> Result<(), QueueFull>;
 }
 
 /// A request under way. Dropping it withdraws the request.
-pub struct Running(Option<Box<dyn FnOnce() + Send>>);
+pub struct Running {
+    stop: Option<Box<dyn FnOnce() + Send>>,
+    hurry: Option<Box<dyn Fn() + Send>>,
+}
 
 impl Running {
     /// A request that `stop` withdraws.
     pub fn new(stop: impl FnOnce() + Send + 'static) -> Self {
-        Self(Some(Box::new(stop)))
+        Self { stop: Some(Box::new(stop)), hurry: None }
+    }
+
+    /// The same for a request that can take another way when it is late.
+    #[must_use]
+    pub fn with_hurry(mut self, hurry: impl Fn() + Send + 'static) -> Self {
+        self.hurry = Some(Box::new(hurry));
+        self
+    }
+
+    /// The answer is late: take another way, where there is one.
+    pub fn hurry(&self) {
+        if let Some(hurry) = &self.hurry {
+            hurry();
+        }
     }
 
     /// A request that `work` answers, as a task of the runtime that this is called on.
@@ -117,13 +186,13 @@ impl Running {
 
     /// A request that is already answered.
     pub const fn finished() -> Self {
-        Self(None)
+        Self { stop: None, hurry: None }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(stop) = self.0.take() {
+        if let Some(stop) = self.stop.take() {
             stop();
         }
     }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audio::{Pcm, SampleRate};
-use call::{Heard, Input, Listen, Message, Prompt, Role, SpeechId, Thought, TurnId, UtteranceId, Voiced};
+use call::{Fault, Heard, Input, Listen, Message, Prompt, SpeechId, Thought, TurnId, UtteranceId, Voiced};
 use providers::fake::{FakeModel, FakeRecogniser, FakeVoice, Manner};
 use providers::local::{Script, SphinxSettings};
-use providers::{Answers, LanguageModel, ListenSpec, Providers, SpeechToText, TextToSpeech};
+use providers::{Answers, LanguageModel, ListenSpec, Providers, SpeechToText, TextToSpeech, VoiceSpec};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -58,8 +58,8 @@ fn recognisers() -> Vec<Arc<dyn SpeechToText>> {
 }
 
 fn prompt(lines: &[&str]) -> Prompt {
-    let messages = lines.iter().map(|text| Message { role: Role::Caller, text: (*text).to_owned() });
-    Prompt { system: "Be kind.".to_owned(), messages: messages.collect() }
+    let messages = lines.iter().map(|text| Message::Caller((*text).to_owned()));
+    Prompt { system: "Be kind.".to_owned(), messages: messages.collect(), tools: Arc::default() }
 }
 
 fn spec() -> ListenSpec {
@@ -79,7 +79,8 @@ async fn next(answers: &mut mpsc::Receiver<Input>, of: &str) -> Input {
 async fn speak(voice: &dyn TextToSpeech, text: &str) -> (Vec<(SampleRate, Pcm)>, Voiced) {
     let (inbox, mut answers) = mpsc::channel(4);
     let asked = UtteranceId(3);
-    let _running = voice.speak(asked, text.to_owned(), SampleRate::HZ_8000, Answers::new(inbox));
+    let mut speaker = voice.open(&VoiceSpec::at(SampleRate::HZ_8000), Answers::new(inbox));
+    let _running = speaker.speak(asked, text.to_owned());
     let mut audio = Vec::new();
     let last = loop {
         match next(&mut answers, voice.name()).await {
@@ -90,6 +91,7 @@ async fn speak(voice: &dyn TextToSpeech, text: &str) -> (Vec<(SampleRate, Pcm)>,
             other => panic!("{}: {other:?}", voice.name()),
         }
     };
+    drop(speaker);
     let after = timeout(SOON, answers.recv()).await.expect("the inbox is let go of");
     assert_eq!(after, None, "{}: something after the last answer", voice.name());
     (audio, last)
@@ -104,7 +106,7 @@ async fn a_voice_gives_audio_and_ends_once() {
                 let rate = audio.first().expect("audio").0;
                 assert!(audio.iter().all(|(of, pcm)| *of == rate && !pcm.is_empty()), "{}", voice.name());
             }
-            Voiced::Failed(why) => assert_eq!(why, "no credit", "{}: {INSTALL}", voice.name()),
+            Voiced::Failed(why) => assert_eq!(why.why, "no credit", "{}: {INSTALL}", voice.name()),
             Voiced::Audio { .. } => unreachable!("audio is not last"),
         }
     }
@@ -130,7 +132,9 @@ async fn a_withdrawn_utterance_never_ends() {
     for voice in voices {
         let (inbox, mut answers) = mpsc::channel(1);
         let text = "This goes on and on, and nobody listens. ".repeat(10);
-        drop(voice.speak(UtteranceId(1), text, SampleRate::HZ_8000, Answers::new(inbox)));
+        let mut speaker = voice.open(&VoiceSpec::at(SampleRate::HZ_8000), Answers::new(inbox));
+        drop(speaker.speak(UtteranceId(1), text));
+        drop(speaker);
         let mut pieces = 0;
         while let Some(answer) = timeout(SOON, answers.recv()).await.expect("the inbox is let go of") {
             assert!(matches!(&answer, Input::Voiced { what: Voiced::Audio { .. }, .. }), "{answer:?}");
@@ -140,7 +144,7 @@ async fn a_withdrawn_utterance_never_ends() {
     }
 }
 
-async fn ask(model: &dyn LanguageModel, prompt: Prompt) -> (String, Vec<call::Action>, Thought) {
+async fn ask(model: &dyn LanguageModel, prompt: Prompt) -> (String, Vec<call::ToolCall>, Thought) {
     let (inbox, mut answers) = mpsc::channel(4);
     let asked = TurnId(5);
     let _running = model.ask(asked, prompt, Answers::new(inbox));
@@ -148,7 +152,7 @@ async fn ask(model: &dyn LanguageModel, prompt: Prompt) -> (String, Vec<call::Ac
     let last = loop {
         match next(&mut answers, model.name()).await {
             Input::Thought { turn, what: Thought::Delta(more) } if turn == asked => text.push_str(&more),
-            Input::Thought { turn, what: Thought::Action(action) } if turn == asked => actions.push(action),
+            Input::Thought { turn, what: Thought::Tool(action) } if turn == asked => actions.push(action),
             Input::Thought { turn, what } if turn == asked => break what,
             other => panic!("{}: {other:?}", model.name()),
         }
@@ -168,7 +172,7 @@ async fn a_model_answers_any_prompt_and_ends_once() {
             let (text, _, last) = ask(model.as_ref(), prompt(lines)).await;
             match last {
                 Thought::Done => assert!(!text.trim().is_empty(), "{}: {lines:.40?}", model.name()),
-                other => assert_eq!(other, Thought::Failed("no credit".to_owned()), "{}", model.name()),
+                other => assert_eq!(other, Thought::Failed(Fault::local("no credit")), "{}", model.name()),
             }
         }
     }
@@ -184,7 +188,7 @@ async fn the_scripted_model_streams_words_and_hangs_up_last() {
         all.push(what);
     }
     let end = all.split_off(all.len() - 2);
-    assert_eq!(end, [Thought::Action(call::Action::EndCall), Thought::Done]);
+    assert_eq!(end, [Thought::Tool(call::ToolCall::of(call::END_CALL)), Thought::Done]);
     let words = ["Thank ", "you ", "for ", "calling ", "Sunrise ", "Dental. ", "Goodbye."];
     assert_eq!(all, words.map(|word| Thought::Delta(word.to_owned())));
 }
@@ -229,7 +233,7 @@ async fn each_stretch_gets_one_last_answer() {
                     Input::Heard { speech: of, what: Heard::Partial(_) } if of == speech => {}
                     Input::Heard { speech: of, what: Heard::Final(_) } if of == speech => break,
                     Input::Heard { speech: of, what: Heard::Failed(why) } if of == speech => {
-                        assert_eq!(why, "no credit", "{}: {INSTALL}", recogniser.name());
+                        assert_eq!(why.why, "no credit", "{}: {INSTALL}", recogniser.name());
                         break;
                     }
                     other => panic!("{}: {other:?}", recogniser.name()),
@@ -274,8 +278,9 @@ async fn a_vendor_that_hangs_says_nothing_and_one_that_stalls_never_ends() {
     let (inbox, mut answers) = mpsc::channel(64);
     let to = || Answers::new(inbox.clone());
     let text = || "Please hold the line, somebody will be with you.".to_owned();
-    let hangs = FakeVoice::new(Manner::hangs()).speak(UtteranceId(1), text(), SampleRate::HZ_8000, to());
-    let stalls = FakeVoice::new(Manner::stalls()).speak(UtteranceId(2), text(), SampleRate::HZ_8000, to());
+    let wanted = VoiceSpec::at(SampleRate::HZ_8000);
+    let hangs = FakeVoice::new(Manner::hangs()).open(&wanted, to()).speak(UtteranceId(1), text());
+    let stalls = FakeVoice::new(Manner::stalls()).open(&wanted, to()).speak(UtteranceId(2), text());
     let model = FakeModel::echo(Manner::stalls()).ask(TurnId(3), prompt(&["hello"]), to());
     let mut ear = FakeRecogniser::new(vec!["yes".to_owned()], Manner::stalls()).open(&spec(), to()).unwrap();
     ear.listen(Listen::Finish(SpeechId(4))).unwrap();

@@ -6,7 +6,7 @@ use audio::{SampleRate, level_db};
 use call::{Input, UtteranceId, Voiced};
 use providers::local::flite::{FliteError, render};
 use providers::local::{FliteVoice, VoiceName, VoicePool};
-use providers::{Answers, TextToSpeech as _};
+use providers::{Answers, TextToSpeech as _, VoiceSpec};
 use tokio::sync::mpsc;
 
 const SENTENCE: &str = "Thank you for calling, please tell me how I can help you.";
@@ -67,7 +67,8 @@ async fn audio_comes_in_pieces_and_stops_when_withdrawn() {
     let (inbox, mut answers) = mpsc::channel(1);
     let utterance = UtteranceId(1);
     let long = SENTENCE.repeat(20);
-    let running = voice.speak(utterance, long, SampleRate::HZ_8000, Answers::new(inbox.clone()));
+    let mut speaker = voice.open(&VoiceSpec::at(SampleRate::HZ_8000), Answers::new(inbox));
+    let running = speaker.speak(utterance, long);
     let first = answers.recv().await;
     let Some(Input::Voiced { what: Voiced::Audio { rate, pcm }, .. }) = first else {
         panic!("{first:?} ({INSTALL})")
@@ -76,7 +77,7 @@ async fn audio_comes_in_pieces_and_stops_when_withdrawn() {
     drop(running);
     // The thread is free for the next utterance long before the first would have ended.
     let next = UtteranceId(2);
-    let _running = voice.speak(next, "Yes.".to_owned(), SampleRate::HZ_8000, Answers::new(inbox));
+    let _running = speaker.speak(next, "Yes.".to_owned());
     let mut withdrawn = 0;
     loop {
         match answers.recv().await {

@@ -200,7 +200,7 @@ async fn without_phrases_or_a_program_each_stretch_fails_and_says_why() {
         let mut ear = SphinxRecogniser::new(settings).open(&spec, Answers::new(inbox)).unwrap();
         for speech in 0..2 {
             let heard = one(ear.as_mut(), &mut answers, speech).await;
-            assert!(matches!(&heard, Heard::Failed(told) if told.contains(why)), "{heard:?}");
+            assert!(matches!(&heard, Heard::Failed(told) if told.why.contains(why)), "{heard:?}");
         }
     }
 }
@@ -244,7 +244,7 @@ async fn a_helper_that_died_is_replaced() {
     let (inbox, mut answers) = mpsc::channel(8);
     let mut ear = recogniser.open(&spec, Answers::new(inbox)).unwrap();
     let heard = one(ear.as_mut(), &mut answers, 0).await;
-    assert!(matches!(&heard, Heard::Failed(why) if why.contains("helper")), "{heard:?}");
+    assert!(matches!(&heard, Heard::Failed(why) if why.why.contains("helper")), "{heard:?}");
     let mut speech = 0;
     let heard = loop {
         speech += 1;

@@ -1,7 +1,9 @@
 //! Conversations with the scripted model, as tables: what the caller says, what the agent answers.
 
-use call::{Action, Message, Prompt, Role};
-use providers::local::{Answer, Script};
+use std::sync::Arc;
+
+use call::{Message, Prompt};
+use providers::local::{Action, Answer, Script};
 
 /// Holds a conversation and gives the answer to each line.
 fn converse(script: &Script, lines: &[&str]) -> Vec<Answer> {
@@ -9,9 +11,13 @@ fn converse(script: &Script, lines: &[&str]) -> Vec<Answer> {
     lines
         .iter()
         .map(|line| {
-            messages.push(Message { role: Role::Caller, text: (*line).to_owned() });
-            let answer = script.answer(&Prompt { system: String::new(), messages: messages.clone() });
-            messages.push(Message { role: Role::Agent, text: answer.text.clone() });
+            messages.push(Message::Caller((*line).to_owned()));
+            let answer = script.answer(&Prompt {
+                system: String::new(),
+                messages: messages.clone(),
+                tools: Arc::default(),
+            });
+            messages.push(Message::agent(answer.text.clone()));
             answer
         })
         .collect()
@@ -147,14 +153,16 @@ fn goodbye_hangs_up_after_its_words() {
 #[test]
 fn odd_prompts_have_an_answer() {
     let desk = Script::reception();
-    let ask = |messages: Vec<Message>| desk.answer(&Prompt { system: "be kind".to_owned(), messages });
+    let ask = |messages: Vec<Message>| {
+        desk.answer(&Prompt { system: "be kind".to_owned(), messages, tools: Arc::default() })
+    };
     assert_eq!(ask(Vec::new()).text, "Sorry, I did not catch that.");
-    let agent = Message { role: Role::Agent, text: "opening hours".to_owned() };
+    let agent = Message::agent("opening hours");
     assert_eq!(ask(vec![agent]).text, "Sorry, I did not catch that.", "the agent's words ask nothing");
-    let long = Message { role: Role::Caller, text: "word ".repeat(100_000) };
+    let long = Message::Caller("word ".repeat(100_000));
     assert_eq!(ask(vec![long; 300]).action, Some(Action::EndCall));
     for text in ["", "   ", "{day}", "[[[(((|||", "\u{0}\u{202e}", "हाँ जी"] {
-        let message = Message { role: Role::Caller, text: text.to_owned() };
+        let message = Message::Caller(text.to_owned());
         assert_eq!(ask(vec![message]).text, "Sorry, I did not catch that.", "{text:?}");
     }
 }

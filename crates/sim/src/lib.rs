@@ -5,3 +5,4 @@ pub mod exotel;
 pub mod load;
 pub mod phone;
 pub mod scenario;
+pub mod vendors;

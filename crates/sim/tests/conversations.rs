@@ -3,7 +3,7 @@
 
 mod common;
 
-use call::{Event, Input, Output, Role};
+use call::{Event, Input, Message, Output};
 use common::{count, play};
 use sim::scenario::{Answer, Scenario};
 
@@ -99,8 +99,10 @@ fn an_interruption_stops_the_agent_and_only_heard_words_are_remembered() {
     let agent: Vec<&str> = prompt
         .messages
         .iter()
-        .filter(|message| message.role == Role::Agent)
-        .map(|message| message.text.as_str())
+        .filter_map(|message| match message {
+            Message::Agent { text, .. } => Some(text.as_str()),
+            _ => None,
+        })
         .collect();
     assert_eq!(agent, ["Hello.", "First comes the morning shift with all its many"]);
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use audio::{Pcm, Resampler, SampleRate};
 use call::{Input, UtteranceId, Voiced};
-use providers::{Answers, TextToSpeech};
+use providers::{Answers, TextToSpeech, VoiceSpec};
 use tokio::sync::mpsc;
 
 use crate::failure::Failure;
@@ -12,7 +12,8 @@ use crate::failure::Failure;
 /// Speaks `text` and gives the whole of it.
 pub(crate) async fn render(voice: &dyn TextToSpeech, text: &str, rate: SampleRate) -> Result<Pcm, Failure> {
     let (sender, mut inbox) = mpsc::channel(64);
-    let running = voice.speak(UtteranceId(0), text.to_owned(), rate, Answers::new(sender));
+    let mut speaker = voice.open(&VoiceSpec::at(rate), Answers::new(sender));
+    let running = speaker.speak(UtteranceId(0), text.to_owned());
     let mut samples = Vec::new();
     let mut resampler: Option<(SampleRate, Resampler)> = None;
     while let Some(answer) = inbox.recv().await {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use call::{Input, Prompt, Role, Thought, TurnId};
+use call::{Fault, Input, Message, Prompt, Thought, TurnId};
 
 use super::{Fate, Manner};
 use crate::{Answers, LanguageModel, Running};
@@ -27,9 +27,12 @@ impl FakeModel {
     }
 
     fn answer(&self, prompt: &Prompt) -> String {
-        let mut said = prompt.messages.iter().filter(|message| message.role == Role::Caller);
+        let mut said = prompt.messages.iter().filter_map(|message| match message {
+            Message::Caller(text) => Some(text.as_str()),
+            Message::Agent { .. } | Message::Tool { .. } => None,
+        });
         if self.sentences.is_empty() {
-            let words = said.next_back().map_or("nothing", |message| message.text.as_str());
+            let words = said.next_back().unwrap_or("nothing");
             return format!("You said: {words}");
         }
         let turn = said.count().saturating_sub(1);
@@ -48,7 +51,7 @@ impl LanguageModel for FakeModel {
             model.manner.pause().await;
             let outcome = match &model.manner.fate {
                 Fate::Hangs => return,
-                Fate::Fails(why) => Thought::Failed(why.clone()),
+                Fate::Fails(why) => Thought::Failed(Fault::local(why)),
                 Fate::Answers | Fate::Stalls => {
                     let what = Thought::Delta(model.answer(&prompt));
                     if answers.send(Input::Thought { turn, what }).await.is_err()

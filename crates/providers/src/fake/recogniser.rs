@@ -1,6 +1,6 @@
 //! A recogniser that hears what it was told to hear.
 
-use call::{Heard, Input, Listen, SpeechId};
+use call::{Fault, Heard, Input, Listen, SpeechId};
 use tokio::sync::mpsc;
 
 use super::{Fate, Manner};
@@ -38,7 +38,7 @@ impl SpeechToText for FakeRecogniser {
                 let what = match &manner.fate {
                     Fate::Hangs => continue,
                     Fate::Stalls => Heard::Partial(text),
-                    Fate::Fails(why) => Heard::Failed(why.clone()),
+                    Fate::Fails(why) => Heard::Failed(Fault::local(why)),
                     Fate::Answers => Heard::Final(text),
                 };
                 if answers.send(Input::Heard { speech, what }).await.is_err() {

@@ -1,10 +1,10 @@
 //! A voice without words: a tone as long as the text would take to say.
 
 use audio::{Pcm, SampleRate};
-use call::{Input, UtteranceId, Voiced};
+use call::{Fault, Input, UtteranceId, Voiced};
 
 use super::{Fate, Manner};
-use crate::{Answers, Running, TextToSpeech};
+use crate::{Answers, Running, Speaker, TextToSpeech, VoiceSpec};
 
 /// How long a character takes to say; English speech is about 15 characters a second.
 const MS_PER_CHAR: usize = 65;
@@ -53,15 +53,28 @@ impl TextToSpeech for FakeVoice {
         "fake"
     }
 
-    fn speak(&self, utterance: UtteranceId, text: String, _rate: SampleRate, answers: Answers) -> Running {
-        let Self { manner, sound } = self.clone();
+    fn open(&self, _spec: &VoiceSpec, answers: Answers) -> Box<dyn Speaker> {
+        Box::new(Mouth { voice: self.clone(), answers })
+    }
+}
+
+/// The stand-in's voice in one call.
+struct Mouth {
+    voice: FakeVoice,
+    answers: Answers,
+}
+
+impl Speaker for Mouth {
+    fn speak(&mut self, utterance: UtteranceId, text: String) -> Running {
+        let FakeVoice { manner, sound } = self.voice.clone();
+        let answers = self.answers.clone();
         Running::spawn(async move {
             manner.pause().await;
             let outcome = match manner.fate {
                 Fate::Hangs => return,
-                Fate::Fails(why) => Voiced::Failed(why),
+                Fate::Fails(why) => Voiced::Failed(Fault::local(why)),
                 Fate::Answers | Fate::Stalls if text.trim().is_empty() => {
-                    Voiced::Failed("there is nothing to say".to_owned())
+                    Voiced::Failed(Fault::local("there is nothing to say"))
                 }
                 Fate::Answers | Fate::Stalls => {
                     for (rate, pcm) in sound.pieces(&text) {

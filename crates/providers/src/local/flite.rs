@@ -14,9 +14,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use audio::{Pcm, SampleRate};
-use call::{Input, UtteranceId, Voiced};
+use call::{Fault, FaultClass, Input, UtteranceId, Voiced};
 
-use crate::{Answers, Running, TextToSpeech};
+use crate::{Answers, Running, Speaker, TextToSpeech, VoiceSpec};
 
 pub use engine::FliteError;
 pub use pool::VoicePool;
@@ -151,13 +151,27 @@ impl TextToSpeech for FliteVoice {
         &self.name
     }
 
-    fn speak(&self, utterance: UtteranceId, text: String, _rate: SampleRate, answers: Answers) -> Running {
+    fn open(&self, _spec: &VoiceSpec, answers: Answers) -> Box<dyn Speaker> {
+        Box::new(Mouth { voice: self.voice, pool: Arc::clone(&self.pool), answers })
+    }
+}
+
+/// The voice in one call.
+struct Mouth {
+    voice: VoiceName,
+    pool: Arc<VoicePool>,
+    answers: Answers,
+}
+
+impl Speaker for Mouth {
+    fn speak(&mut self, utterance: UtteranceId, text: String) -> Running {
         let ticket = Ticket::default();
+        let answers = self.answers.clone();
         let job = Job { voice: self.voice, utterance, text, answers: answers.clone() };
         match self.pool.submit(&ticket, move |ticket| job.run(ticket)) {
             Ok(()) => Running::new(move || ticket.withdraw()),
             Err(full) => Running::spawn(async move {
-                let what = Voiced::Failed(full.to_string());
+                let what = Voiced::Failed(Fault::new(FaultClass::Busy, full.to_string()));
                 // The call being over leaves nobody to tell.
                 let _ = answers.send(Input::Voiced { utterance, what }).await;
             }),
@@ -193,7 +207,7 @@ impl Job {
         });
         let last = match outcome {
             Ok(()) => Voiced::Done,
-            Err(error) => Voiced::Failed(error.to_string()),
+            Err(error) => Voiced::Failed(Fault::local(error.to_string())),
         };
         if !piece.is_empty() && self.give(ticket, Voiced::Audio { rate, pcm: Pcm::from(piece) }).is_break() {
             return;

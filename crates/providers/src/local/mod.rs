@@ -9,5 +9,5 @@ mod pattern;
 
 pub use flite::{FliteVoice, VoiceName, VoicePool};
 pub use pattern::{Pattern, PatternError};
-pub use scripted::{Answer, Script, ScriptError, ScriptedModel};
+pub use scripted::{Action, Answer, Script, ScriptError, ScriptedModel};
 pub use sphinx::{SphinxRecogniser, SphinxSettings};

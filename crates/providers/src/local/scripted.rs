@@ -11,11 +11,11 @@ mod script;
 use std::sync::Arc;
 use std::time::Duration;
 
-use call::{Input, Prompt, Thought, TurnId};
+use call::{END_CALL, Input, Prompt, Thought, ToolCall, TurnId};
 
 use crate::{Answers, LanguageModel, Running};
 
-pub use engine::Answer;
+pub use engine::{Action, Answer};
 pub use script::{Script, ScriptError};
 
 /// The script of the reception desk that ships with the program.
@@ -58,7 +58,9 @@ impl LanguageModel for ScriptedModel {
         Running::spawn(async move {
             let Answer { text, action } = script.answer(&prompt);
             let words = text.split_inclusive(' ').map(|word| Thought::Delta(word.to_owned()));
-            let all = words.chain(action.map(Thought::Action)).chain([Thought::Done]);
+            let all = words
+                .chain(action.map(|Action::EndCall| Thought::Tool(ToolCall::of(END_CALL))))
+                .chain([Thought::Done]);
             for what in all {
                 if !word_pause.is_zero() {
                     tokio::time::sleep(word_pause).await;

@@ -1,7 +1,7 @@
 //! A call's outputs as lines that a person can read and a test can compare. Times are in seconds to a tenth:
 //! the order and the gist count, not the millisecond.
 
-use call::{Event, Evidence, Output, Tick, ToCarrier};
+use call::{Event, Evidence, Message, Output, Tick, ToCarrier};
 
 /// The line for this output, if it is worth one.
 pub(super) fn line(at: Tick, output: &Output) -> Option<String> {
@@ -12,7 +12,12 @@ pub(super) fn line(at: Tick, output: &Output) -> Option<String> {
         Output::Carrier(ToCarrier::Mark { name }) if !name.starts_with('u') => format!("mark {name}"),
         Output::Ended { reason, .. } => format!("ended: {reason}"),
         Output::Think { prompt, .. } => {
-            format!("think: {}", prompt.messages.last().map_or("", |message| &message.text))
+            let last = match prompt.messages.last() {
+                Some(Message::Caller(text) | Message::Agent { text, .. }) => text,
+                Some(Message::Tool { result, .. }) => result,
+                None => "",
+            };
+            format!("think: {last}")
         }
         Output::StopThinking(_) => "stop thinking".to_owned(),
         _ => return None,

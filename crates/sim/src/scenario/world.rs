@@ -7,8 +7,8 @@ use std::sync::Arc;
 use audio::{Pcm, SampleRate, tone};
 use call::log::LogWriter;
 use call::{
-    Action, Call, CarrierEvent, Heard, Input, Listen, Micros, Output, Settings, SpeechId, Thought, Tick,
-    ToCarrier, TurnId, UtteranceId, Voiced,
+    Call, CarrierEvent, END_CALL, Fault, Heard, Input, Listen, Micros, Output, Say, Settings, SpeechId,
+    Thought, Tick, ToCarrier, ToolCall, TurnId, UtteranceId, Voiced,
 };
 
 use super::line::Line;
@@ -169,7 +169,7 @@ impl World {
             Output::Listen(Listen::Began(speech)) => self.begin_listening(at, *speech),
             Output::Listen(Listen::Finish(speech)) => self.finish_listening(at, *speech),
             Output::Think { turn, .. } => self.think(at, *turn),
-            Output::Voice { utterance, text } => self.speak(at, *utterance, text),
+            Output::Voice { utterance, say: Say::Text(text) } => self.speak(at, *utterance, text),
             Output::Ended { .. } => self.over = true,
             _ => {}
         }
@@ -238,7 +238,10 @@ impl World {
         }
         let mut moment = at + Micros(answer.first_word_ms * 1000);
         if let Some(why) = answer.fails {
-            self.comes(moment, Coming::Input(Input::Thought { turn, what: Thought::Failed(why) }));
+            self.comes(
+                moment,
+                Coming::Input(Input::Thought { turn, what: Thought::Failed(Fault::local(why)) }),
+            );
             return;
         }
         for word in answer.text.split_inclusive(' ') {
@@ -247,7 +250,7 @@ impl World {
             moment = moment + Micros(answer.word_ms * 1000);
         }
         if answer.ends_call {
-            let what = Thought::Action(Action::EndCall);
+            let what = Thought::Tool(ToolCall::of(END_CALL));
             self.comes(moment, Coming::Input(Input::Thought { turn, what }));
         }
         self.comes(moment, Coming::Input(Input::Thought { turn, what: Thought::Done }));
@@ -260,7 +263,7 @@ impl World {
         }
         let moment = at + Micros(voice.first_audio_ms * 1000);
         let what = if let Some(why) = &voice.fails {
-            Voiced::Failed(why.clone())
+            Voiced::Failed(Fault::local(why))
         } else {
             let rate = SampleRate::HZ_16000;
             let length = text.chars().count() as u64 * voice.letter_ms;

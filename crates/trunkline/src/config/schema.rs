@@ -253,6 +253,7 @@ impl Agent {
             greeting: self.greeting.clone(),
             greeting_fallback: self.greeting_fallback,
             prompt: self.prompt.clone(),
+            tools: std::sync::Arc::default(),
             apology: self.apology.clone(),
             turn: self.turn.clone(),
             barge_in: self.barge_in.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use call::{Action, Prompt, Role};
+use call::{Message, Prompt};
 
 use super::file::Does;
 use super::script::{Form, Intent, Script};
@@ -12,6 +12,13 @@ use crate::local::pattern::{Pattern, words_of};
 const MAX_TURNS: usize = 100;
 /// How much of one message is looked at, in characters.
 const MAX_CHARS: usize = 500;
+
+/// What a script can do besides talking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Hang up when the answer has been heard.
+    EndCall,
+}
 
 /// What the agent says, and does when it has said it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,8 +55,10 @@ impl Script {
         let said: Vec<&str> = prompt
             .messages
             .iter()
-            .filter(|message| message.role == Role::Caller)
-            .map(|message| message.text.as_str())
+            .filter_map(|message| match message {
+                Message::Caller(text) => Some(text.as_str()),
+                Message::Agent { .. } | Message::Tool { .. } => None,
+            })
             .collect();
         let mut talk = Talk::default();
         for text in &said[said.len().saturating_sub(MAX_TURNS)..] {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audio::{Pcm, SampleRate};
-use call::{Heard, Input, Listen, SpeechId};
+use call::{Fault, Heard, Input, Listen, SpeechId};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -230,11 +230,11 @@ impl Session {
                     self.flush().await;
                 }
                 Some(Open { speech: open, lost: Some(why) }) if open == speech => {
-                    self.answer(speech, Heard::Failed(why)).await;
+                    self.answer(speech, Heard::Failed(Fault::local(why))).await;
                 }
                 _ => {
                     let why = "this stretch of speech was never begun".to_owned();
-                    self.answer(speech, Heard::Failed(why)).await;
+                    self.answer(speech, Heard::Failed(Fault::local(why))).await;
                 }
             },
         }
@@ -272,7 +272,9 @@ impl Session {
                 self.pauses = 0;
                 self.settle(SpeechId(speech), Heard::Final(text)).await;
             }
-            Report::Failed { speech, why } => self.settle(SpeechId(speech), Heard::Failed(why)).await,
+            Report::Failed { speech, why } => {
+                self.settle(SpeechId(speech), Heard::Failed(Fault::local(why))).await;
+            }
         }
     }
 
@@ -300,7 +302,7 @@ impl Session {
             open.lost.get_or_insert_with(|| why.to_owned());
         }
         for (speech, _) in std::mem::take(&mut self.asked) {
-            self.answer(speech, Heard::Failed(why.to_owned())).await;
+            self.answer(speech, Heard::Failed(Fault::local(why))).await;
         }
     }
 

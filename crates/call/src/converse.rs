@@ -1,0 +1,76 @@
+//! A speech-to-speech agent: one vendor that listens, thinks and speaks. Where one is used, the call asks neither
+//! a model nor a voice.
+
+use audio::{Pcm, SampleRate};
+use serde::{Deserialize, Serialize};
+
+use crate::{Fault, ToolCall, Usage};
+
+/// One piece of the agent's speech, numbered from 0 in the order in which it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ItemId(pub u32);
+
+/// What goes to a speech-to-speech agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Converse {
+    /// A frame of the caller's audio at the stream's rate.
+    Audio(Pcm),
+    /// The agent is to speak first, and say this.
+    Say(String),
+    /// The caller said or pressed something that is not audio; the agent is to answer it.
+    Told(String),
+    /// The caller interrupted: of this item they had heard so much, the rest is withdrawn.
+    Cut {
+        /// The item that was playing.
+        item: ItemId,
+        /// How much of it the caller had heard.
+        heard_ms: u64,
+    },
+    /// What a tool gave.
+    ToolResult {
+        /// The vendor's id of the tool call.
+        id: String,
+        /// The result, as text.
+        result: String,
+    },
+}
+
+/// What a speech-to-speech agent gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conversed {
+    /// The session is set up; audio is understood from here on.
+    Ready,
+    /// It hears the caller begin to speak.
+    SpeechStarted,
+    /// It hears the caller stop.
+    SpeechStopped,
+    /// What the caller said, whenever it is known.
+    CallerSaid(String),
+    /// More of the agent's audio.
+    Audio {
+        /// The piece of speech that it belongs to.
+        item: ItemId,
+        /// Its own rate; the playout converts it.
+        rate: SampleRate,
+        /// The samples.
+        pcm: Pcm,
+    },
+    /// More of the text of a piece of speech.
+    Text {
+        /// The piece of speech.
+        item: ItemId,
+        /// The words.
+        text: String,
+    },
+    /// A piece of speech is complete.
+    ItemDone(ItemId),
+    /// It wants a tool used.
+    Tool(ToolCall),
+    /// Its answer is complete, and what it cost.
+    Done(Usage),
+    /// The session is gone, or can't be set up.
+    Failed(Fault),
+}

@@ -1,0 +1,229 @@
+//! What an operator can set about a vendor. The names here are the names in the configuration file, under
+//! `[vendors.<name>]`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+/// Which API a vendor speaks. Several vendors may speak the same one: vLLM, Ollama, Groq and OpenRouter speak
+/// OpenAI's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Api {
+    /// Deepgram: speech to text, text to speech.
+    Deepgram,
+    /// OpenAI and whoever speaks like it: all four roles.
+    Openai,
+    /// Google Cloud Speech and Text-to-Speech, and Gemini.
+    Google,
+    /// ElevenLabs: text to speech, speech to text.
+    Elevenlabs,
+    /// Anthropic: language model.
+    Anthropic,
+}
+
+impl Api {
+    /// Every API.
+    pub const ALL: [Self; 5] =
+        [Self::Deepgram, Self::Openai, Self::Google, Self::Elevenlabs, Self::Anthropic];
+
+    /// The name in configuration, which is also the name of the vendor that it is called after.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deepgram => "deepgram",
+            Self::Openai => "openai",
+            Self::Google => "google",
+            Self::Elevenlabs => "elevenlabs",
+            Self::Anthropic => "anthropic",
+        }
+    }
+}
+
+/// Which way to a vendor is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransportChoice {
+    /// The WebSocket first; HTTP where it is refused, blocked, hangs or dies.
+    #[default]
+    Auto,
+    /// Only the WebSocket.
+    Websocket,
+    /// Only HTTP.
+    Http,
+}
+
+/// One vendor.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VendorOptions {
+    /// The API that it speaks; where absent, the one of its name.
+    pub api: Option<Api>,
+    /// Where it is; where absent, the vendor's own address. `https://` or `http://`; WebSockets take `wss://` or
+    /// `ws://` to the same place.
+    pub base_url: Option<String>,
+    /// The key.
+    #[serde(skip_serializing)]
+    pub key: Option<SecretString>,
+    /// A file that holds the key.
+    pub key_file: Option<PathBuf>,
+    /// Google: the service account's JSON file.
+    pub credentials_file: Option<PathBuf>,
+    /// Headers that go with every request.
+    pub headers: BTreeMap<String, String>,
+    /// As a recogniser.
+    pub speech_to_text: RoleOptions,
+    /// As a language model.
+    pub language_model: RoleOptions,
+    /// As a voice.
+    pub text_to_speech: RoleOptions,
+    /// As a speech-to-speech agent.
+    pub speech_to_speech: RoleOptions,
+}
+
+/// One vendor in one role.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoleOptions {
+    /// The model; where absent, the dialect's default. An agent's `vendor:name` goes before it.
+    pub model: Option<String>,
+    /// The voice; where absent, the dialect's default. An agent's `vendor:name` goes before it.
+    pub voice: Option<String>,
+    /// The language, where the vendor is not to be told the agent's.
+    pub language: Option<String>,
+    /// Which way is taken.
+    pub transport: TransportChoice,
+    /// How long it may make no progress, in milliseconds; where absent, the usual for role and vendor.
+    pub deadline_ms: Option<u64>,
+    /// Query parameters beside and before those that the dialect sets.
+    pub query: BTreeMap<String, QueryValue>,
+    /// Fields of the JSON body beside and before those that the dialect sets. `null` takes a field out.
+    pub body: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A query parameter: one value, or the same key several times.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum QueryValue {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Number(f64),
+    /// Text.
+    Text(String),
+    /// The key is repeated, once for each.
+    List(Vec<String>),
+}
+
+impl QueryValue {
+    /// Each value as text.
+    pub fn texts(&self) -> Vec<String> {
+        match self {
+            Self::Bool(value) => vec![value.to_string()],
+            Self::Integer(value) => vec![value.to_string()],
+            Self::Number(value) => vec![value.to_string()],
+            Self::Text(value) => vec![value.clone()],
+            Self::List(values) => values.clone(),
+        }
+    }
+}
+
+/// All that a dialect is made of: a vendor in one role for one agent.
+#[derive(Debug, Clone)]
+pub struct DialectOptions {
+    /// Where the vendor is, checked: no query, no fragment.
+    pub base: url::Url,
+    /// The key, where it has one.
+    pub key: Option<SecretString>,
+    /// Headers that go with every request.
+    pub headers: BTreeMap<String, String>,
+    /// What is set for the role; `model` and `voice` already hold what the agent chose.
+    pub role: RoleOptions,
+}
+
+impl DialectOptions {
+    /// `base` with `path` behind it, whatever prefix and slashes it has, and the query of the options; a
+    /// dialect's own parameters are added with `query`.
+    pub fn url(&self, path: &str, query: &[(&str, String)]) -> url::Url {
+        let mut url = self.base.clone();
+        let joined = format!("{}/{}", self.base.path().trim_end_matches('/'), path.trim_start_matches('/'));
+        url.set_path(&joined);
+        {
+            let mut pairs = url.query_pairs_mut();
+            for (name, value) in query {
+                if !self.role.query.contains_key(*name) {
+                    pairs.append_pair(name, value);
+                }
+            }
+            for (name, value) in &self.role.query {
+                for text in value.texts() {
+                    pairs.append_pair(name, &text);
+                }
+            }
+        }
+        if url.query() == Some("") {
+            url.set_query(None);
+        }
+        url
+    }
+
+    /// The same as a WebSocket's address.
+    pub fn socket_url(&self, path: &str, query: &[(&str, String)]) -> url::Url {
+        let mut url = self.url(path, query);
+        let scheme = if url.scheme() == "https" || url.scheme() == "wss" { "wss" } else { "ws" };
+        // Both are schemes with a host, so this can't be refused.
+        let _ = url.set_scheme(scheme);
+        url
+    }
+
+    /// `body` with the fields of the options over it.
+    #[must_use]
+    pub fn body(&self, mut body: serde_json::Value) -> serde_json::Value {
+        if let Some(fields) = body.as_object_mut() {
+            for (name, value) in &self.role.body {
+                if value.is_null() {
+                    fields.remove(name);
+                } else {
+                    fields.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(base: &str) -> DialectOptions {
+        DialectOptions {
+            base: base.parse().unwrap(),
+            key: None,
+            headers: BTreeMap::new(),
+            role: RoleOptions {
+                query: BTreeMap::from([
+                    ("keyterm".to_owned(), QueryValue::List(vec!["a".to_owned(), "b c".to_owned()])),
+                    ("model".to_owned(), QueryValue::Text("theirs".to_owned())),
+                ]),
+                body: serde_json::from_str(r#"{"seed":7,"stream":null}"#).unwrap(),
+                ..RoleOptions::default()
+            },
+        }
+    }
+
+    #[test]
+    fn the_operators_parameters_go_before_the_dialects() {
+        let url = options("https://proxy.example/dg/")
+            .socket_url("/v1/listen", &[("model", "ours".to_owned()), ("encoding", "linear16".to_owned())]);
+        assert_eq!(
+            url.as_str(),
+            "wss://proxy.example/dg/v1/listen?encoding=linear16&keyterm=a&keyterm=b+c&model=theirs"
+        );
+        let body = options("http://x").body(serde_json::json!({"stream": true, "seed": 1, "n": 2}));
+        assert_eq!(body, serde_json::json!({"seed": 7, "n": 2}));
+    }
+}

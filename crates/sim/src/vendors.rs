@@ -1,0 +1,16 @@
+//! Stand-ins for the vendors' APIs, on real sockets: one listener, told apart by path. Each follows its vendor's
+//! documents, not our client: what the documents forbid is refused the way the vendor refuses it.
+//!
+//! A stand-in behaves as the key that it is shown says: `test` (or any key without a meaning) works; `fail-401`,
+//! `fail-429` and so on are refused with that status; the rest is in [`Manner`]. So a client under test needs no
+//! hook, and a user can try each fault by changing a key.
+
+mod delays;
+mod ledger;
+mod manner;
+mod server;
+
+pub use delays::Delays;
+pub use ledger::{Ledger, Seen};
+pub use manner::{Fault, Manner};
+pub use server::{VendorServer, World};
