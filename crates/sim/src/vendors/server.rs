@@ -29,6 +29,12 @@ pub struct World {
 }
 
 impl World {
+    /// Vendors that take this long, and these words of callers and of the model. With none, the words are about
+    /// opening hours.
+    pub fn new(delays: Delays, hears: Vec<String>, answers: Vec<String>) -> Self {
+        Self { delays, hears: hears.into(), answers: answers.into(), ..Self::default() }
+    }
+
     /// How this key is to be treated now. Counts refusals that end after some.
     pub fn manner(&self, key: &str) -> Manner {
         let manner = Manner::of_key(key);
