@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use http::HeaderName;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+
+use crate::dialect::HeaderText;
 
 /// Which API a vendor speaks. Several vendors may speak the same one: vLLM, Ollama, Groq and OpenRouter speak
 /// OpenAI's.
@@ -179,6 +182,19 @@ impl DialectOptions {
         url
     }
 
+    /// `headers` of the dialect, and those of the operator, which go before a dialect's of the same name. An
+    /// operator's value may hold a key, so it is never printed. A name that is no header's is left out: the
+    /// configuration's check has said so.
+    pub fn with_own_headers(&self, headers: Vec<(HeaderName, HeaderText)>) -> Vec<(HeaderName, HeaderText)> {
+        let own = self.headers.iter().filter_map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            Some((name, HeaderText::Secret(value.clone().into())))
+        });
+        let own = own.collect::<Vec<_>>();
+        let theirs = headers.into_iter().filter(|(name, _)| own.iter().all(|(other, _)| other != name));
+        theirs.collect::<Vec<_>>().into_iter().chain(own).collect()
+    }
+
     /// `body` with the fields of the options over it.
     #[must_use]
     pub fn body(&self, mut body: serde_json::Value) -> serde_json::Value {
@@ -225,5 +241,18 @@ mod tests {
         );
         let body = options("http://x").body(serde_json::json!({"stream": true, "seed": 1, "n": 2}));
         assert_eq!(body, serde_json::json!({"seed": 7, "n": 2}));
+    }
+
+    #[test]
+    fn the_operators_headers_go_before_the_dialects_and_are_never_printed() {
+        let mut options = options("http://x");
+        options.headers.insert("X-Team".to_owned(), "blue-7".to_owned());
+        options.headers.insert("no header".to_owned(), "nobody".to_owned());
+        let ours = |name: &'static str| (HeaderName::from_static(name), HeaderText::Plain("ours".to_owned()));
+        let headers = options.with_own_headers(vec![ours("x-team"), ours("x-other")]);
+        let names = headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+        assert_eq!(names, ["x-other", "x-team"]);
+        let printed = format!("{headers:?}");
+        assert!(printed.contains("ours") && !printed.contains("blue-7"), "{printed}");
     }
 }
