@@ -9,6 +9,7 @@ mod delays;
 mod ledger;
 mod manner;
 mod server;
+mod sound;
 
 pub use delays::Delays;
 pub use ledger::{Ledger, Seen};
