@@ -5,18 +5,20 @@
 mod agent;
 mod ear;
 mod model;
+mod sse;
 mod usual;
 mod voice;
 
 use bytes::Bytes;
 use call::Fault;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 pub use agent::{AgentSession, AgentSocketDialect};
 pub use ear::{EarDialect, EarSession, EarSocketDialect};
 pub use model::{ModelDecoder, ModelDialect};
+pub use sse::{ServerEvent, ServerEvents};
 pub use usual::{class_of, one_line, retry_after};
 pub use voice::{AudioDecoder, VoiceDialect, VoiceSession, VoiceSocketDialect};
 
@@ -93,6 +95,29 @@ impl HttpRequest {
     pub fn json(url: Url, body: &serde_json::Value) -> Self {
         let body = serde_json::to_vec(body).expect("a value has only string keys");
         Self { method: Method::POST, url, headers: Vec::new(), body: Body::Json(body) }
+    }
+
+    /// A `GET`.
+    pub const fn get(url: Url) -> Self {
+        Self { method: Method::GET, url, headers: Vec::new(), body: Body::Empty }
+    }
+
+    /// The same with `authorization: Bearer` and this key. Servers of one's own often want none.
+    #[must_use]
+    pub fn bearer(self, key: Option<&SecretString>) -> Self {
+        match key {
+            Some(key) => {
+                self.secret(http::header::AUTHORIZATION, format!("Bearer {}", key.expose_secret()).into())
+            }
+            None => self,
+        }
+    }
+
+    /// The same with the operator's headers, which go before those that it has.
+    #[must_use]
+    pub fn with_own_headers(mut self, options: &crate::DialectOptions) -> Self {
+        self.headers = options.with_own_headers(self.headers);
+        self
     }
 
     /// The same with a header that anybody may see.
