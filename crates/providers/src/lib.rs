@@ -8,6 +8,7 @@ mod link;
 mod options;
 mod registry;
 mod roles;
+pub mod tools;
 
 pub use link::{LinkId, Transport};
 pub use options::{Api, DialectOptions, QueryValue, RoleOptions, TransportChoice, VendorOptions};
