@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use call::Settings;
+use providers::tools::ToolRunner;
 use providers::{LanguageModel, SpeechToText, TextToSpeech};
 
 /// One agent, as configured.
@@ -24,6 +25,8 @@ pub struct Agent {
     pub model: Option<Arc<dyn LanguageModel>>,
     /// Text to speech.
     pub voice: Option<Arc<dyn TextToSpeech>>,
+    /// The tools that the model may ask for beside those that a call does itself; the settings declare them.
+    pub tools: Option<Arc<ToolRunner>>,
     /// Whether both sides are recorded.
     pub record: bool,
     /// Whether a call log is written, for replay.
@@ -41,6 +44,7 @@ impl Agent {
             recogniser: None,
             model: None,
             voice: None,
+            tools: None,
             record: false,
             call_log: false,
         }

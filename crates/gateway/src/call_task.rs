@@ -303,7 +303,18 @@ impl CallTask {
                 Output::Voice { utterance, say } => {
                     self.vendors.voice(&self.agent, utterance, say, self.carrier.rate)
                 }
-                Output::Hurry(_) | Output::RunTool { .. } | Output::StopTool(_) | Output::Converse(_) => None,
+                Output::Converse(_) => None,
+                Output::Hurry(turn) => {
+                    self.vendors.hurry(turn);
+                    None
+                }
+                Output::RunTool { tool, name, arguments } => {
+                    self.vendors.run_tool((&self.agent, self.keeper.record()), tool, (&name, arguments))
+                }
+                Output::StopTool(tool) => {
+                    self.vendors.stop_tool(tool);
+                    None
+                }
                 Output::StopThinking(turn) => {
                     self.vendors.stop_thinking(turn);
                     None

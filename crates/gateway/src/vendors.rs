@@ -1,11 +1,15 @@
 //! The vendors of one call: what was asked of them, and their inbox. Each is opened when the call first needs
 //! it, so that a call that needs none costs none.
 
+mod errands;
+
 use audio::SampleRate;
-use call::{Fault, Heard, Input, Listen, Prompt, Say, Thought, TurnId, UtteranceId, Voiced};
+use call::{Fault, Heard, Input, Listen, Prompt, Say, Thought, ToolId, TurnId, UtteranceId, Voiced};
 use providers::{Answers, ListenSpec, Recogniser, Refused, Running, Speaker, VoiceSpec};
+use records::CallRecord;
 use tokio::sync::mpsc;
 
+use self::errands::Errands;
 use crate::agent::Agent;
 use crate::metrics::Metrics;
 
@@ -28,6 +32,7 @@ pub(crate) struct Vendors {
     speaking: Vec<(UtteranceId, Running)>,
     /// The voice, once it has been asked for.
     mouth: Option<Box<dyn Speaker>>,
+    errands: Errands,
 }
 
 /// No recogniser has room for this call.
@@ -36,7 +41,14 @@ pub(crate) struct NoRoom(pub(crate) String);
 
 impl Vendors {
     pub(crate) const fn new() -> Self {
-        Self { inbox: None, ears: Ears::Unopened, thinking: None, speaking: Vec::new(), mouth: None }
+        Self {
+            inbox: None,
+            ears: Ears::Unopened,
+            thinking: None,
+            speaking: Vec::new(),
+            mouth: None,
+            errands: Errands::new(),
+        }
     }
 
     /// The next answer of any vendor; waits for ever when none was asked. May be dropped while it waits.
@@ -83,6 +95,7 @@ impl Vendors {
             Input::Heard { what: Heard::Failed(_), .. } => {
                 metrics.provider(agent.recogniser.as_ref().map(|vendor| vendor.name()), "recogniser", true);
             }
+            Input::Tool { tool, .. } => self.errands.over(*tool),
             _ => {}
         }
     }
@@ -147,6 +160,29 @@ impl Vendors {
         let running = model.ask(turn, prompt, self.answers());
         self.thinking = Some((turn, running));
         None
+    }
+
+    /// Has a question answered another way, where there is one.
+    pub(crate) fn hurry(&self, turn: TurnId) {
+        if let Some((_, running)) = self.thinking.as_ref().filter(|(asked, _)| *asked == turn) {
+            running.hurry();
+        }
+    }
+
+    /// Runs a tool for the model. Gives the answer at once when there is none to run.
+    pub(crate) fn run_tool(
+        &mut self,
+        of: (&Agent, &CallRecord),
+        tool: ToolId,
+        wanted: (&str, String),
+    ) -> Option<Input> {
+        let answers = self.answers();
+        self.errands.run(of, tool, wanted, answers)
+    }
+
+    /// Withdraws a tool's run.
+    pub(crate) fn stop_tool(&mut self, tool: ToolId) {
+        self.errands.over(tool);
     }
 
     /// Withdraws a question.
