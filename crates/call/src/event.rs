@@ -161,7 +161,7 @@ pub enum Event {
     },
     /// A vendor failed; what was done about it follows.
     VendorFailed {
-        /// `recogniser`, `model` or `voice`.
+        /// `recogniser`, `model`, `voice` or `agent`.
         role: VendorRole,
         /// What it said.
         why: String,
@@ -229,6 +229,8 @@ pub enum VendorRole {
     Model,
     /// Text to speech.
     Voice,
+    /// A speech-to-speech agent.
+    Agent,
 }
 
 /// Whose words an event carries, for those that carry any.

@@ -39,6 +39,9 @@ impl EndDetector for SilenceDetector {
 impl Call {
     /// A frame of the caller's audio.
     pub(crate) fn hear(&mut self, at: Tick, pcm: Pcm, out: &mut Vec<Output>) {
+        if self.converses() {
+            return self.converse(at, pcm, out);
+        }
         let settings = self.settings.clone();
         let Some(Talk { playout, ears: Some(ears), .. }) = self.talk.as_deref_mut() else { return };
         let window = ms(settings.barge_in.echo_window_ms);
@@ -54,6 +57,9 @@ impl Call {
     }
 
     fn edge(&mut self, at: Tick, edge: &Edge, out: &mut Vec<Output>) {
+        if self.converses() {
+            return self.agent_edge(at, edge, out);
+        }
         let over_agent = self.phase.is_interruptible()
             && self.talk.as_ref().is_some_and(|talk| talk.playout.is_audible(at));
         out.push(Output::Event(edge.event(over_agent)));

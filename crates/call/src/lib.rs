@@ -4,6 +4,7 @@
 //! `Opening -> Greeting -> Listening -> Thinking -> Speaking -> Closing -> Ended`, with `Interrupted` between
 //! `Speaking` and whatever the caller's words make of it. `handle` is the only way in.
 
+mod agent;
 mod converse;
 mod ears;
 mod event;
@@ -107,7 +108,9 @@ impl Call {
             Input::Heard { speech, what } => self.heard(at, speech, what, out),
             Input::Thought { turn, what } => self.thought(at, turn, what, out),
             Input::Voiced { utterance, what } => self.voiced(at, utterance, what, out),
-            Input::Tool { .. } | Input::Conversed(_) | Input::Time => {}
+            Input::Tool { tool, what } => self.agent_tool_ran(at, tool, what, out),
+            Input::Conversed(what) => self.conversed(at, what, out),
+            Input::Time => {}
             Input::End(reason) => {
                 if self.detached.is_none() {
                     out.push(Output::Carrier(ToCarrier::Close));
@@ -143,6 +146,7 @@ impl Call {
             at(self.first_audio_due, Timer::FirstAudio);
             self.floor_deadlines(talk, &mut at);
             self.reply_deadlines(talk, &mut at);
+            at(self.agent_due(), Timer::Agent);
         }
         earliest
     }
@@ -163,6 +167,7 @@ impl Call {
             Timer::GreetingSynthesis | Timer::GreetingReady | Timer::Model | Timer::Voice | Timer::Mark => {
                 self.reply_timer(at, timer, out);
             }
+            Timer::Agent => self.agent_timer(at, out),
             Timer::IdlePrompt | Timer::IdleHangUp => self.idle_timer(at, timer, out),
         }
     }

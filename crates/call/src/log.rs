@@ -15,7 +15,7 @@ use audio::{Pcm, SampleRate};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Call, CarrierEvent, Event, Input, Listen, Micros, Output, Settings, Tick, ToCarrier};
+use crate::{Call, CarrierEvent, Converse, Event, Input, Listen, Micros, Output, Settings, Tick, ToCarrier};
 
 /// The version of the log's format.
 pub const VERSION: u32 = 1;
@@ -106,7 +106,7 @@ impl LogWriter {
 
     fn output(&self, output: &Output) -> Option<Value> {
         match output {
-            Output::Listen(Listen::Audio(_)) => None,
+            Output::Listen(Listen::Audio(_)) | Output::Converse(Converse::Audio(_)) => None,
             Output::Carrier(ToCarrier::Media { .. }) if !self.audio => None,
             Output::Carrier(ToCarrier::Media { pcm, plays_at }) => Some(serde_json::json!({
                 "carrier": { "media": { "samples": pcm.len(), "plays_at": plays_at, "crc": checksum(pcm) } }

@@ -108,6 +108,27 @@ impl Playout {
         self.complete = true;
     }
 
+    /// More will come for this reply after all.
+    pub(crate) fn reopen(&mut self) {
+        self.complete = false;
+    }
+
+    /// More of an utterance's words, where they come beside its audio.
+    pub(crate) fn add_text(&mut self, utterance: UtteranceId, text: &str) {
+        if let Some(piece) = self.piece(utterance) {
+            piece.text.push_str(text);
+        }
+    }
+
+    /// How much of an utterance the caller has heard, and whether that is all that came of it.
+    pub(crate) fn progress(&mut self, at: Tick, utterance: UtteranceId) -> Option<(Micros, bool)> {
+        self.settle(at);
+        let rate = self.rate;
+        let piece = self.piece(utterance)?;
+        let heard = if piece.marked { piece.made() } else { piece.heard };
+        Some((Micros(rate.micros(heard)), heard == piece.made()))
+    }
+
     /// Whether audio came for this utterance.
     pub(crate) fn has_audio(&self, utterance: UtteranceId) -> bool {
         self.pieces.iter().any(|piece| piece.utterance == utterance && piece.made() > 0)

@@ -60,6 +60,11 @@ impl Reply {
         Self { writing: true, model_due: Some(model_due), clock, ..empty }
     }
 
+    /// An answer that comes as audio from a speech-to-speech agent.
+    pub(crate) fn answered(turn: TurnId, clock: ReplyClock) -> Self {
+        Self { clock, ..Self::empty(Some(turn), Purpose::Answer) }
+    }
+
     fn empty(turn: Option<TurnId>, purpose: Purpose) -> Self {
         Self {
             turn,

@@ -59,6 +59,10 @@ pub enum GreetingFallback {
 pub struct Settings {
     /// How the call is answered.
     pub agent: AgentKind,
+    /// Whether an assistant is one vendor that listens, thinks and speaks. The call then asks neither a model nor
+    /// a voice.
+    #[serde(skip_serializing_if = "is_no")]
+    pub speech_to_speech: bool,
     /// What is said first. Empty: nothing is.
     pub greeting: String,
     /// What the caller hears when the greeting fails.
@@ -86,6 +90,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             agent: AgentKind::default(),
+            speech_to_speech: false,
             greeting: String::new(),
             greeting_fallback: GreetingFallback::default(),
             prompt: String::new(),
@@ -315,6 +320,11 @@ impl Playout {
 }
 
 impl Settings {
+    /// Whether one vendor listens, thinks and speaks.
+    pub fn converses(&self) -> bool {
+        self.speech_to_speech && self.agent == AgentKind::Assistant
+    }
+
     /// What is wrong with these settings, each with its name, or nothing.
     pub fn problems(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -346,6 +356,11 @@ impl Settings {
         }
         found
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_no(setting: &bool) -> bool {
+    !setting
 }
 
 /// A length from a setting in milliseconds.

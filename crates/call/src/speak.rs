@@ -15,16 +15,16 @@ use crate::{
 };
 
 /// The mark behind the greeting.
-const GREETING_DONE: &str = "greeting_done";
+pub(crate) const GREETING_DONE: &str = "greeting_done";
 /// How many utterances the voice is asked for at once: the one that is spoken and the next.
 const ASKED_AHEAD: usize = 2;
 /// No further utterance is asked for while this much audio waits to be sent.
 const AUDIO_AHEAD: Micros = Micros::from_ms(5_000);
 /// No utterance may bring more than this: a voice that never stops must not fill the memory.
-const AUDIO_LIMIT: Micros = Micros::from_ms(120_000);
+pub(crate) const AUDIO_LIMIT: Micros = Micros::from_ms(120_000);
 /// No answer is longer than this many bytes, some ten minutes of speech: a model that never stops must not fill
 /// the memory.
-const LONGEST_REPLY: usize = 10_000;
+pub(crate) const LONGEST_REPLY: usize = 10_000;
 /// What stands in for a reply that could not be spoken at all.
 const FAILURE_TONE_HZ: f32 = 440.0;
 const FAILURE_TONE_MS: u32 = 300;
@@ -32,6 +32,9 @@ const FAILURE_TONE_MS: u32 = 300;
 impl Call {
     /// Begins a reply whose words are known.
     pub(crate) fn begin_reply(&mut self, at: Tick, reply: Reply, out: &mut Vec<Output>) {
+        if self.converses() {
+            return self.agent_says(at, reply, out);
+        }
         let Some(talk) = &mut self.talk else { return };
         talk.playout.begin();
         let reply = Box::new(reply);
@@ -188,7 +191,7 @@ impl Call {
     }
 
     /// There is something to hear of the answer.
-    fn start_speaking(&mut self) {
+    pub(crate) fn start_speaking(&mut self) {
         self.phase = match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Thinking(reply) => Phase::Speaking(reply),
             other => other,
@@ -246,6 +249,7 @@ impl Call {
         }
         out.extend(reply.asked.drain(..).map(Output::StopVoice));
         let (turn, unasked) = (reply.turn, reply.unasked());
+        self.withdraw_items(at, out);
         self.phase = Phase::Listening(Listening { since: at, prompted: false });
         let Some(talk) = self.talk.as_deref_mut() else { return true };
         let mut ledger = talk.playout.ledger(at);

@@ -2,6 +2,7 @@
 
 use audio::SampleRate;
 
+use crate::agent::Conversation;
 use crate::ears::Ears;
 use crate::playout::Playout;
 use crate::{Message, Settings, SpeechId, Tick, TurnId, UtteranceId};
@@ -11,6 +12,8 @@ pub(crate) struct Talk {
     pub(crate) playout: Playout,
     /// Absent where the agent does not listen.
     pub(crate) ears: Option<Ears>,
+    /// Present where one vendor listens, thinks and speaks.
+    pub(crate) conversation: Option<Box<Conversation>>,
     /// What the caller is saying.
     pub(crate) caller: Option<CallerTurn>,
     /// What was said, oldest first.
@@ -24,6 +27,7 @@ impl Talk {
         Self {
             playout: Playout::new(rate, &settings.playout),
             ears: settings.agent.listens().then(|| Ears::new(rate, settings)),
+            conversation: settings.converses().then(Box::default),
             caller: None,
             history: Vec::new(),
             next_turn: 0,

@@ -30,6 +30,8 @@ pub enum Timer {
     Model,
     /// When to stop waiting for the voice.
     Voice,
+    /// When to stop waiting for the speech-to-speech agent.
+    Agent,
     /// When an interruption without words is taken for a false one and the agent goes on.
     Resume,
     /// When the agent's last word is taken as heard without its mark.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use call::Settings;
 use providers::tools::ToolRunner;
-use providers::{LanguageModel, SpeechToText, TextToSpeech};
+use providers::{LanguageModel, SpeechToSpeech, SpeechToText, TextToSpeech};
 
 /// One agent, as configured.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ pub struct Agent {
     pub voice: Option<Arc<dyn TextToSpeech>>,
     /// The tools that the model may ask for beside those that a call does itself; the settings declare them.
     pub tools: Option<Arc<ToolRunner>>,
+    /// One vendor in the place of those three, where the settings say so.
+    pub speech_to_speech: Option<Arc<dyn SpeechToSpeech>>,
     /// Whether both sides are recorded.
     pub record: bool,
     /// Whether a call log is written, for replay.
@@ -45,6 +47,7 @@ impl Agent {
             model: None,
             voice: None,
             tools: None,
+            speech_to_speech: None,
             record: false,
             call_log: false,
         }
@@ -59,6 +62,7 @@ impl fmt::Debug for Agent {
             .field("recogniser", &self.recogniser.as_ref().map(|vendor| vendor.name()))
             .field("model", &self.model.as_ref().map(|vendor| vendor.name()))
             .field("voice", &self.voice.as_ref().map(|vendor| vendor.name()))
+            .field("speech_to_speech", &self.speech_to_speech.as_ref().map(|vendor| vendor.name()))
             .finish_non_exhaustive()
     }
 }

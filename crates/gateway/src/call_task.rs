@@ -303,7 +303,7 @@ impl CallTask {
                 Output::Voice { utterance, say } => {
                     self.vendors.voice(&self.agent, utterance, say, self.carrier.rate)
                 }
-                Output::Converse(_) => None,
+                Output::Converse(what) => self.vendors.converse(what, &mut self.counts.overruns),
                 Output::Hurry(turn) => {
                     self.vendors.hurry(turn);
                     None

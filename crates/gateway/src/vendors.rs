@@ -4,8 +4,13 @@
 mod errands;
 
 use audio::SampleRate;
-use call::{Fault, Heard, Input, Listen, Prompt, Say, Thought, ToolId, TurnId, UtteranceId, Voiced};
-use providers::{Answers, ListenSpec, Recogniser, Refused, Running, Speaker, VoiceSpec};
+use call::{
+    Converse, Conversed, Fault, Heard, Input, Listen, Prompt, Say, Thought, ToolId, TurnId, UtteranceId,
+    Voiced,
+};
+use providers::{
+    Answers, ConverseSpec, Converser, ListenSpec, Recogniser, Refused, Running, Speaker, VoiceSpec,
+};
 use records::CallRecord;
 use tokio::sync::mpsc;
 
@@ -24,10 +29,19 @@ enum Ears {
     Deaf(String),
 }
 
+/// The speech-to-speech agent's state.
+enum Partner {
+    Unopened,
+    Open(Box<dyn Converser>),
+    /// It could not be opened; the call is told so when it first says something.
+    Absent(String),
+}
+
 /// What is under way at the vendors of one call. Dropping it withdraws all of it.
 pub(crate) struct Vendors {
     inbox: Option<(mpsc::Sender<Input>, mpsc::Receiver<Input>)>,
     ears: Ears,
+    partner: Partner,
     thinking: Option<(TurnId, Running)>,
     speaking: Vec<(UtteranceId, Running)>,
     /// The voice, once it has been asked for.
@@ -44,6 +58,7 @@ impl Vendors {
         Self {
             inbox: None,
             ears: Ears::Unopened,
+            partner: Partner::Unopened,
             thinking: None,
             speaking: Vec::new(),
             mouth: None,
@@ -89,6 +104,14 @@ impl Vendors {
                     }
                 }
             }
+            Input::Conversed(what @ (Conversed::Done(_) | Conversed::Failed(_))) => {
+                let failed = matches!(what, Conversed::Failed(_));
+                metrics.provider(
+                    agent.speech_to_speech.as_ref().map(|vendor| vendor.name()),
+                    "agent",
+                    failed,
+                );
+            }
             Input::Heard { what: Heard::Final(_), .. } => {
                 metrics.provider(agent.recogniser.as_ref().map(|vendor| vendor.name()), "recogniser", false);
             }
@@ -107,6 +130,9 @@ impl Vendors {
     /// operator's to choose (a person, a message). A recogniser that can't work at all leaves the call as it is:
     /// greeting and key presses still serve the caller.
     pub(crate) fn open_ears(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), NoRoom> {
+        if agent.settings.converses() {
+            return self.open_partner(agent, rate);
+        }
         if !agent.settings.agent.listens() || !matches!(self.ears, Ears::Unopened) {
             return Ok(());
         }
@@ -128,6 +154,49 @@ impl Vendors {
             }
         }
         Ok(())
+    }
+
+    fn open_partner(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), NoRoom> {
+        if !matches!(self.partner, Partner::Unopened) {
+            return Ok(());
+        }
+        let Some(vendor) = &agent.speech_to_speech else {
+            self.partner = Partner::Absent("this agent has no speech-to-speech vendor".to_owned());
+            return Ok(());
+        };
+        let spec = ConverseSpec {
+            rate,
+            language: agent.language.clone(),
+            system: agent.settings.prompt.clone(),
+            tools: agent.settings.tools.clone(),
+        };
+        match vendor.open(&spec, self.answers()) {
+            Ok(partner) => self.partner = Partner::Open(partner),
+            Err(Refused::Busy(why)) => return Err(NoRoom(why)),
+            Err(Refused::Unavailable(why)) => self.partner = Partner::Absent(why),
+        }
+        Ok(())
+    }
+
+    /// Hands the speech-to-speech agent a frame or a sign. Gives the answer that it can't give itself. `overruns`
+    /// counts frames that were lost to a full queue.
+    pub(crate) fn converse(&mut self, what: Converse, overruns: &mut u64) -> Option<Input> {
+        let is_audio = matches!(what, Converse::Audio(_));
+        let why = match &mut self.partner {
+            Partner::Open(partner) => {
+                if partner.take(what).is_ok() {
+                    return None;
+                }
+                if is_audio {
+                    *overruns += 1;
+                    return None;
+                }
+                "its queue is full".to_owned()
+            }
+            Partner::Absent(why) => why.clone(),
+            Partner::Unopened => "the stream has not started".to_owned(),
+        };
+        Some(Input::Conversed(Conversed::Failed(Fault::local(why))))
     }
 
     /// Hands the recogniser a frame or a sign. Gives the answer that it can't give itself. `overruns` counts

@@ -28,6 +28,8 @@ pub enum EndReason {
     StartTimeout,
     /// Too many messages in a row could not be read.
     ProtocolError,
+    /// No vendor of a role could serve the call any more; the caller heard an apology.
+    VendorsDown,
     /// The server was told to stop and the call outlived the drain.
     Drained,
     /// An operator ended the call.
@@ -42,7 +44,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason, in the order of the list.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::CallerHungUp,
         Self::CarrierStopped,
         Self::CarrierClosed,
@@ -54,6 +56,7 @@ impl EndReason {
         Self::PeerStalled,
         Self::StartTimeout,
         Self::ProtocolError,
+        Self::VendorsDown,
         Self::Drained,
         Self::Operator,
         Self::NoCapacity,
@@ -75,6 +78,7 @@ impl EndReason {
             Self::PeerStalled => "peer_stalled",
             Self::StartTimeout => "start_timeout",
             Self::ProtocolError => "protocol_error",
+            Self::VendorsDown => "vendors_down",
             Self::Drained => "drained",
             Self::Operator => "operator",
             Self::NoCapacity => "no_capacity",

@@ -1,0 +1,232 @@
+//! A call whose agent is one vendor that listens, thinks and speaks. The call asks neither a model nor a voice:
+//! the caller's frames go to the agent, its audio goes through the same playout and the same ledger as a voice's,
+//! and the call still decides when the caller has the word.
+
+mod caller;
+mod items;
+mod known;
+mod tools;
+
+use std::collections::VecDeque;
+
+use audio::{Pcm, SampleRate};
+
+use crate::phase::{Listening, Phase};
+use crate::reply::{Purpose, Reply, ReplyClock};
+use crate::settings::ms;
+use crate::speak::{AUDIO_LIMIT, GREETING_DONE, LONGEST_REPLY};
+use crate::{Call, Conversed, Event, ItemId, Output, Tick, ToolId, TurnId, UtteranceId};
+
+use items::Items;
+
+/// What a call keeps of its speech-to-speech agent.
+#[derive(Debug, Default)]
+pub(crate) struct Conversation {
+    /// The pieces of speech of the reply under way.
+    items: Items,
+    /// How many bytes of text came for that reply.
+    written: usize,
+    /// When to stop waiting for the agent.
+    due: Option<Tick>,
+    /// How many answers in a row did not come.
+    missed: u32,
+    /// The agent is gone: nothing is given to it and nothing comes of it.
+    gone: bool,
+    /// It has asked for the call's end, which comes when its words were heard.
+    ending: bool,
+    /// When the caller began to speak, as far as is known.
+    began: Option<Tick>,
+    /// The caller's last sound, by our own ears.
+    last_voice: Option<Tick>,
+    /// What the caller said and has no text yet.
+    untold: VecDeque<Untold>,
+    /// Tools that run, each with the agent's id of its wish.
+    tools: Vec<(ToolId, String)>,
+    next_tool: u32,
+}
+
+/// Something that the caller said and whose text is not known yet.
+#[derive(Debug, Clone, Copy)]
+struct Untold {
+    turn: TurnId,
+    began: Tick,
+}
+
+impl Call {
+    /// Whether one vendor listens, thinks and speaks in this call.
+    pub(crate) fn converses(&self) -> bool {
+        self.talk.as_ref().is_some_and(|talk| talk.conversation.is_some())
+    }
+
+    fn conversation(&mut self) -> Option<&mut Conversation> {
+        self.talk.as_mut().and_then(|talk| talk.conversation.as_deref_mut())
+    }
+
+    /// The agent gave something.
+    pub(crate) fn conversed(&mut self, at: Tick, what: Conversed, out: &mut Vec<Output>) {
+        if self.conversation().is_none_or(|conversation| conversation.gone) {
+            return;
+        }
+        match what {
+            Conversed::Ready => {}
+            Conversed::SpeechStarted => self.agent_hears(at, out),
+            Conversed::SpeechStopped => self.agent_heard(at),
+            Conversed::CallerSaid(text) => self.caller_said(at, text.trim(), out),
+            Conversed::Audio { item, rate, pcm } => self.agent_audio(at, item, (rate, pcm), out),
+            Conversed::Text { item, text } => self.agent_text(at, item, &text),
+            Conversed::ItemDone(item) => self.item_done(at, item, out),
+            Conversed::Tool(call) => self.agent_tool(at, call, out),
+            Conversed::Done(_) => self.agent_done(at, out),
+            Conversed::Failed(fault) => self.agent_failed(at, &fault.why, out),
+        }
+    }
+
+    fn agent_audio(&mut self, at: Tick, item: ItemId, (rate, pcm): (SampleRate, Pcm), out: &mut Vec<Output>) {
+        if pcm.is_empty() {
+            return;
+        }
+        let Some(utterance) = self.utterance_of(at, item) else { return };
+        let Some(talk) = &mut self.talk else { return };
+        if talk.playout.unsent() < AUDIO_LIMIT {
+            talk.playout.audio(utterance, rate, pcm);
+        }
+        if let Some(conversation) = &mut talk.conversation {
+            conversation.missed = 0;
+        }
+        if let Some(reply) = self.phase.reply() {
+            let clock = &mut reply.clock;
+            clock.first_word.get_or_insert(at);
+            clock.first_sentence.get_or_insert(at);
+            clock.first_audio.get_or_insert(at);
+        }
+        self.start_speaking();
+        self.pump(at, out);
+        self.expect_more(at);
+    }
+
+    fn agent_text(&mut self, at: Tick, item: ItemId, text: &str) {
+        let Some(utterance) = self.utterance_of(at, item) else { return };
+        let Some(talk) = &mut self.talk else { return };
+        let Some(conversation) = &mut talk.conversation else { return };
+        if conversation.written + text.len() <= LONGEST_REPLY {
+            conversation.written += text.len();
+            talk.playout.add_text(utterance, text);
+        }
+    }
+
+    /// The utterance that plays this item: a new one where it is new and wanted.
+    fn utterance_of(&mut self, at: Tick, item: ItemId) -> Option<UtteranceId> {
+        let items = &self.conversation()?.items;
+        if let Some(known) = items.utterance(item) {
+            return Some(known);
+        }
+        if !items.may_begin(item) {
+            return None;
+        }
+        if matches!(self.phase, Phase::Listening(_)) {
+            self.expect_answer(at);
+        }
+        let greets = match &self.phase {
+            Phase::Greeting(reply)
+            | Phase::Thinking(reply)
+            | Phase::Speaking(reply)
+            | Phase::Closing(reply) => reply.purpose == Purpose::Greeting,
+            _ => return None,
+        };
+        let talk = self.talk.as_mut()?;
+        let utterance = talk.new_utterance();
+        let items = &mut talk.conversation.as_mut()?.items;
+        let mark =
+            if greets && items.is_empty() { GREETING_DONE.to_owned() } else { format!("u{}", utterance.0) };
+        items.begin(item, utterance);
+        talk.playout.reopen();
+        talk.playout.expect(utterance, String::new(), mark);
+        Some(utterance)
+    }
+
+    /// The agent is about to answer: a reply begins, of which nothing is known yet.
+    fn expect_answer(&mut self, at: Tick) {
+        let model_ms = self.settings.limits.model_ms;
+        let Some(talk) = &mut self.talk else { return };
+        let turn = talk.new_turn();
+        let Some(conversation) = &mut talk.conversation else { return };
+        let ended = conversation.last_voice.unwrap_or(at);
+        let clock = ReplyClock { speech_ended: ended, endpoint: at, asked: at, ..ReplyClock::default() };
+        conversation.due = Some(at + ms(model_ms));
+        talk.playout.begin();
+        self.phase = Phase::Thinking(Box::new(Reply::answered(turn, clock)));
+    }
+
+    fn item_done(&mut self, at: Tick, item: ItemId, out: &mut Vec<Output>) {
+        let Some(talk) = &mut self.talk else { return };
+        let Some(conversation) = &mut talk.conversation else { return };
+        if let Some(utterance) = conversation.items.finish(item) {
+            talk.playout.done(utterance);
+            self.pump(at, out);
+        }
+    }
+
+    /// The agent's answer is complete.
+    fn agent_done(&mut self, at: Tick, out: &mut Vec<Output>) {
+        let Some(talk) = &mut self.talk else { return };
+        let Some(conversation) = &mut talk.conversation else { return };
+        let said_something = talk.playout.has_any_audio();
+        let (ending, waits_for_tool) = (conversation.ending, !conversation.tools.is_empty());
+        for utterance in conversation.items.finish_all() {
+            talk.playout.done(utterance);
+        }
+        if said_something {
+            conversation.due = None;
+            talk.playout.complete();
+            if let Some(reply) = self.phase.reply().filter(|_| ending) {
+                reply.then_end.get_or_insert(records::EndReason::AgentEnded);
+            }
+            self.pump(at, out);
+            self.heard_all(at, out);
+        } else if ending {
+            self.close(at, records::EndReason::AgentEnded, out);
+        } else if matches!(self.phase, Phase::Thinking(_)) && !waits_for_tool {
+            // It has nothing to say.
+            self.drop_reply(at, out);
+        }
+    }
+
+    /// Goes on if all was heard already.
+    fn heard_all(&mut self, at: Tick, out: &mut Vec<Output>) {
+        if self.talk.as_ref().is_some_and(|talk| talk.playout.is_all_marked()) {
+            self.reply_heard(at, out);
+        }
+    }
+
+    /// While it speaks the agent must give more before all that it gave was heard, and a little longer.
+    fn expect_more(&mut self, at: Tick) {
+        let voice_ms = self.settings.limits.voice_ms;
+        let Some(talk) = &mut self.talk else { return };
+        let Some(conversation) = &mut talk.conversation else { return };
+        conversation.due = Some(talk.playout.head().max(at) + talk.playout.unsent() + ms(voice_ms));
+    }
+
+    /// The reply is over where it is: the agent is told what was not heard, and what comes late of it is dropped.
+    pub(crate) fn withdraw_items(&mut self, at: Tick, out: &mut Vec<Output>) {
+        let Some(talk) = &mut self.talk else { return };
+        let Some(conversation) = &mut talk.conversation else { return };
+        (conversation.due, conversation.written, conversation.ending) = (None, 0, false);
+        let cuts = conversation.items.withdraw(|utterance| talk.playout.progress(at, utterance));
+        if !conversation.gone {
+            out.extend(cuts.into_iter().map(Output::Converse));
+        }
+    }
+
+    /// When to stop waiting for the agent.
+    pub(crate) fn agent_due(&self) -> Option<Tick> {
+        self.talk.as_ref()?.conversation.as_ref()?.due
+    }
+
+    fn listen(&mut self, at: Tick) {
+        self.phase = Phase::Listening(Listening { since: at, prompted: false });
+    }
+
+    fn happened(out: &mut Vec<Output>, event: Event) {
+        out.push(Output::Event(event));
+    }
+}
