@@ -250,6 +250,7 @@ impl Agent {
     pub(crate) fn call_settings(&self) -> call::Settings {
         call::Settings {
             agent: self.kind,
+            speech_to_speech: false,
             greeting: self.greeting.clone(),
             greeting_fallback: self.greeting_fallback,
             prompt: self.prompt.clone(),
