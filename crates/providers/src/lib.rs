@@ -1,15 +1,18 @@
 //! Speech-to-text, language models and text-to-speech, each behind its role.
 
 pub mod dialect;
+pub mod driver;
 pub mod fake;
 pub mod local;
 
+mod inject;
 mod link;
 mod options;
 mod registry;
 mod roles;
 pub mod tools;
 
+pub use inject::{FaultAction, FaultPlan, FaultRule};
 pub use link::{LinkId, Transport};
 pub use options::{Api, DialectOptions, QueryValue, RoleOptions, TransportChoice, VendorOptions};
 pub use registry::{Capabilities, Finding, Providers, Role, Streams, UnknownProvider};
