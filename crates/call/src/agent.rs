@@ -77,7 +77,7 @@ impl Call {
             Conversed::ItemDone(item) => self.item_done(at, item, out),
             Conversed::Tool(call) => self.agent_tool(at, call, out),
             Conversed::Done(_) => self.agent_done(at, out),
-            Conversed::Failed(fault) => self.agent_failed(at, &fault.why, out),
+            Conversed::Failed(fault) => self.agent_failed(at, fault, out),
         }
     }
 

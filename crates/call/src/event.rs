@@ -4,7 +4,7 @@
 use records::{Speaker, TurnLatency};
 use serde::{Deserialize, Serialize};
 
-use crate::{SpeechId, Timer, TurnId, UtteranceId};
+use crate::{Fault, SpeechId, Timer, TurnId, UtteranceId};
 
 /// Something decided or found out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -164,7 +164,76 @@ pub enum Event {
         /// `recogniser`, `model`, `voice` or `agent`.
         role: VendorRole,
         /// What it said.
-        why: String,
+        fault: Fault,
+    },
+    /// The model was asked before the turn was surely over, and now it is known whether that was worth it.
+    Speculated {
+        /// The turn that it was asked for.
+        turn: TurnId,
+        /// Whether its answer is used: the caller had finished, and with the same words.
+        kept: bool,
+    },
+    /// The model asked for a tool.
+    ToolAsked {
+        /// The turn.
+        turn: TurnId,
+        /// Which tool.
+        name: String,
+        /// Its arguments, as the model wrote them.
+        arguments: String,
+    },
+    /// A tool gave its result, or failed, or was stopped.
+    ToolEnded {
+        /// The turn.
+        turn: TurnId,
+        /// Which tool.
+        name: String,
+        /// How long it took.
+        took_ms: u64,
+        /// Whether it has a result.
+        ok: bool,
+    },
+    /// The model put a result into the call's record.
+    Result {
+        /// Its name.
+        name: String,
+        /// What it is.
+        value: String,
+    },
+    /// The call is to be handed on, once the agent's words were heard.
+    TransferAsked {
+        /// To whom, in the model's word; empty when it named nobody.
+        target: String,
+    },
+    /// A row of keys is complete.
+    Digits {
+        /// The keys.
+        digits: String,
+    },
+    /// An answer is late: the caller hears that something is being done.
+    Filler {
+        /// The turn; absent while the caller's words are not known yet.
+        turn: Option<TurnId>,
+        /// How long after the end of the caller's turn.
+        after_ms: u64,
+    },
+    /// An answer took longer than the budget allows.
+    OverBudget {
+        /// The turn; absent while the caller's words are not known yet.
+        turn: Option<TurnId>,
+        /// How long the caller has waited.
+        spent_ms: u64,
+        /// What is waited for.
+        waiting_for: Waiting,
+        /// What was done about it.
+        did: Vec<Measure>,
+    },
+    /// The first mark of an answer came back: how long the carrier's leg is.
+    CarrierDelay {
+        /// The turn.
+        turn: TurnId,
+        /// How much later it came than the audio before it lasts.
+        carrier_us: u64,
     },
     /// Something came for a request that is not wanted any more, or that can't be in this phase.
     Ignored {
@@ -191,6 +260,40 @@ pub enum EndOfTurnWhy {
     Silence,
     /// The words looked unfinished, and it was quiet for longer.
     Unfinished,
+    /// It was quiet for as long as this caller's own pauses want.
+    Adaptive,
+    /// The recogniser found the caller quiet.
+    VendorPause,
+    /// The recogniser is sure that they have finished.
+    VendorTurn,
+    /// They pressed keys.
+    Keys,
+}
+
+/// What an answer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Waiting {
+    /// The caller's words.
+    Recogniser,
+    /// The model's words.
+    Model,
+    /// A tool's result.
+    Tool,
+    /// The voice's audio.
+    Voice,
+}
+
+/// What is done when an answer overruns its budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// The filler is played.
+    Filler,
+    /// The next model is tried.
+    NextModel,
+    /// The next answers begin at their first clause.
+    FirstClause,
 }
 
 /// Why the caller's speech did not interrupt.

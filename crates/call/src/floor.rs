@@ -131,8 +131,7 @@ impl Call {
             Heard::Failed(why) => {
                 if let Some(index) = awaited {
                     let awaited = caller.awaited.remove(index);
-                    let why = why.why;
-                    out.push(Output::Event(Event::VendorFailed { role: VendorRole::Recogniser, why }));
+                    out.push(Output::Event(Event::VendorFailed { role: VendorRole::Recogniser, fault: why }));
                     self.understood(at, awaited, "", out);
                 }
             }
@@ -315,7 +314,7 @@ impl Call {
         let prompt = Prompt {
             system: settings.prompt.clone(),
             messages: talk.history.clone(),
-            tools: settings.tools.clone(),
+            tools: settings.tools.declared.clone(),
         };
         talk.playout.begin();
         out.push(Output::Think { turn, prompt });

@@ -27,18 +27,21 @@ mod tool;
 mod words;
 
 pub use converse::{Converse, Conversed, ItemId};
-pub use event::{EndOfTurnWhy, Event, Evidence, NotInterruptedWhy, VendorRole};
+pub use event::{EndOfTurnWhy, Event, Evidence, Measure, NotInterruptedWhy, VendorRole, Waiting};
 pub use fault::{Fault, FaultClass};
 pub use floor::{EndDetector, SilenceDetector, UNCLEAR};
 pub use input::{
     CarrierEvent, Heard, Input, SpeechId, StreamStart, Thought, TurnId, Usage, UtteranceId, Voiced,
 };
 pub use output::{Listen, Message, Output, Prompt, Recorded, Say, ToCarrier};
-pub use settings::{AgentKind, BargeIn, GreetingFallback, Idle, Limits, Playout, Settings, Turn};
+pub use settings::{
+    AgentKind, BargeIn, Budget, Dtmf, DtmfMode, Failure, FailureThen, Filler, FillerKind, GreetingFallback,
+    Idle, Limits, Numbers, Playout, Settings, Speculate, Speech, Tools, Turn, TurnEnd, Urls,
+};
 pub use tick::{Micros, Tick};
 pub use timer::{Next, Timer};
 pub use tool::{
-    COLLECT_DIGITS, END_CALL, RECORD_RESULT, SEND_DTMF, TRANSFER, Tool, ToolAnswer, ToolCall, ToolId,
+    BUILTIN, COLLECT_DIGITS, END_CALL, RECORD_RESULT, SEND_DTMF, TRANSFER, Tool, ToolAnswer, ToolCall, ToolId,
 };
 
 use std::sync::Arc;
@@ -169,6 +172,13 @@ impl Call {
             }
             Timer::Agent => self.agent_timer(at, out),
             Timer::IdlePrompt | Timer::IdleHangUp => self.idle_timer(at, timer, out),
+            Timer::Tool
+            | Timer::Speculate
+            | Timer::Hurry
+            | Timer::Filler
+            | Timer::FillerVoice
+            | Timer::Budget
+            | Timer::Digits => {}
         }
     }
 }

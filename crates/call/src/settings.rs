@@ -1,11 +1,17 @@
 //! What can be set about a call. The names here are the names in the configuration file and in
 //! `trunkline replay --set`.
 
-use std::sync::Arc;
+mod answers;
+mod turns;
+
+pub use answers::{
+    Budget, Dtmf, DtmfMode, Failure, FailureThen, Filler, FillerKind, Numbers, Speech, Tools, Urls,
+};
+pub use turns::{BargeIn, Speculate, Turn, TurnEnd};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Micros, Tool};
+use crate::{BUILTIN, Micros};
 
 /// How a call is answered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +57,8 @@ pub enum GreetingFallback {
     Silence,
     /// A short tone.
     Tone,
+    /// The greeting that is built in.
+    Recorded,
 }
 
 /// Everything that can be set about one call.
@@ -67,13 +75,24 @@ pub struct Settings {
     pub greeting: String,
     /// What the caller hears when the greeting fails.
     pub greeting_fallback: GreetingFallback,
+    /// What is spoken, as BCP 47.
+    pub language: String,
     /// The operator's instructions to the model.
     pub prompt: String,
     /// The tools that the model may ask for.
-    #[serde(skip_serializing_if = "<[Tool]>::is_empty")]
-    pub tools: Arc<[Tool]>,
+    pub tools: Tools,
     /// Said when the model or the voice fails to answer.
     pub apology: String,
+    /// What happens when vendors keep failing.
+    pub failure: Failure,
+    /// How words are made ready for the voice.
+    pub speech: Speech,
+    /// What is heard while an answer is late.
+    pub filler: Filler,
+    /// How long an answer may take.
+    pub budget: Budget,
+    /// What keys do that the caller presses.
+    pub dtmf: Dtmf,
     /// When the caller speaks and has finished.
     pub turn: Turn,
     /// When the caller may interrupt.
@@ -93,130 +112,20 @@ impl Default for Settings {
             speech_to_speech: false,
             greeting: String::new(),
             greeting_fallback: GreetingFallback::default(),
+            language: "en-IN".to_owned(),
             prompt: String::new(),
-            tools: Arc::default(),
+            tools: Tools::default(),
             apology: "Sorry, something went wrong. Please say that again.".to_owned(),
+            failure: Failure::default(),
+            speech: Speech::default(),
+            filler: Filler::default(),
+            budget: Budget::default(),
+            dtmf: Dtmf::default(),
             turn: Turn::default(),
             barge_in: BargeIn::default(),
             idle: Idle::default(),
             limits: Limits::default(),
             playout: Playout::default(),
-        }
-    }
-}
-
-/// When the caller speaks, and when their turn is over.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Turn {
-    /// Voice activity's score, 0 to 1, at which a frame counts as the start of speech on a noisy line: one whose
-    /// noise floor is -42 dB below full scale or louder.
-    pub start_threshold: f32,
-    /// The same on a quiet line, whose floor is -55 dB or lower. Between the two it slides.
-    pub quiet_threshold: f32,
-    /// The score above which a frame goes on being speech. Lower, and each turn ends later.
-    pub stay_threshold: f32,
-    /// Frames quieter than the noise floor plus this many dB are not speech, whatever their score.
-    pub gate_db: f32,
-    /// How much speech makes the caller count as speaking.
-    pub min_speech_ms: u64,
-    /// How much silence ends a stretch of speech, and asks the recogniser for its final text.
-    pub stop_ms: u64,
-    /// How much silence after speech ends the turn, where the words look finished or there is no telling.
-    pub end_silence_ms: u64,
-    /// How much silence ends the turn where the words look unfinished (a trailing "and", a comma).
-    pub unfinished_silence_ms: u64,
-    /// The longest stretch of speech: after it the recogniser is asked for its text even though nobody paused, so
-    /// that a radio in the background can't hold a call open.
-    pub longest_ms: u64,
-    /// How much speech without a word that the recogniser knows makes the agent ask again. Shorter is noise.
-    pub unclear_ms: u64,
-}
-
-impl Default for Turn {
-    fn default() -> Self {
-        Self {
-            start_threshold: 0.8,
-            quiet_threshold: 0.6,
-            stay_threshold: 0.6,
-            gate_db: 9.0,
-            min_speech_ms: 120,
-            stop_ms: 500,
-            end_silence_ms: 600,
-            unfinished_silence_ms: 1500,
-            longest_ms: 30_000,
-            unclear_ms: 400,
-        }
-    }
-}
-
-/// When the caller may interrupt the agent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct BargeIn {
-    /// Whether the caller can interrupt at all.
-    pub enabled: bool,
-    /// How much speech interrupts.
-    pub min_speech_ms: u64,
-    /// How many recognised words interrupt before that much speech. 0: words alone never do.
-    pub min_words: usize,
-    /// The first moments of a reply in which the caller's speech does not interrupt it.
-    pub protect_ms: u64,
-    /// After an interruption without words, how long to wait before the agent goes on where it stopped.
-    pub resume_ms: u64,
-    /// Words that are listening, not interrupting: compared in lower case without punctuation.
-    pub back_channel: Vec<String>,
-    /// How far below what we are playing, in dB, the caller's line must stay for it to be taken for our echo.
-    pub echo_margin_db: f32,
-    /// For how long after playing something its echo may come back.
-    pub echo_window_ms: u64,
-}
-
-impl Default for BargeIn {
-    fn default() -> Self {
-        let words = [
-            "mm",
-            "mhm",
-            "mmhm",
-            "hmm",
-            "uh huh",
-            "uhhuh",
-            "aha",
-            "ah",
-            "oh",
-            "okay",
-            "ok",
-            "yeah",
-            "yes",
-            "yep",
-            "right",
-            "sure",
-            "i see",
-            "haan",
-            "ha",
-            "haan ji",
-            "ji",
-            "ji haan",
-            "accha",
-            "achha",
-            "theek hai",
-            "thik hai",
-            "हाँ",
-            "हां",
-            "जी",
-            "जी हाँ",
-            "अच्छा",
-            "ठीक है",
-        ];
-        Self {
-            enabled: true,
-            min_speech_ms: 500,
-            min_words: 2,
-            protect_ms: 800,
-            resume_ms: 2000,
-            back_channel: words.map(str::to_owned).to_vec(),
-            echo_margin_db: 18.0,
-            echo_window_ms: 400,
         }
     }
 }
@@ -268,6 +177,8 @@ pub struct Limits {
     pub model_ms: u64,
     /// From asking the voice to its first audio, and between pieces of it.
     pub voice_ms: u64,
+    /// From asking for a tool to its result.
+    pub tool_ms: u64,
     /// From the expected end of the last audio to giving up on its mark.
     pub mark_ms: u64,
     /// From a broken socket to giving up on the carrier's reconnect.
@@ -288,6 +199,7 @@ impl Default for Limits {
             transcript_ms: 2_500,
             model_ms: 4_000,
             voice_ms: 2_000,
+            tool_ms: 10_000,
             mark_ms: 2_000,
             reattach_ms: 5_000,
             history_messages: 40,
@@ -350,6 +262,17 @@ impl Settings {
                 "turn.end_silence_ms is {}, shorter than turn.stop_ms ({}); a turn can't end before its speech does",
                 self.turn.end_silence_ms, self.turn.stop_ms
             ));
+        }
+        if self.turn.adaptive
+            && self.turn.adaptive_max_ms < self.turn.adaptive_min_ms.max(self.turn.end_silence_ms)
+        {
+            found.push(format!(
+                "turn.adaptive_max_ms is {}, less than turn.adaptive_min_ms ({}) or turn.end_silence_ms ({})",
+                self.turn.adaptive_max_ms, self.turn.adaptive_min_ms, self.turn.end_silence_ms
+            ));
+        }
+        for name in self.tools.builtin.iter().filter(|name| !BUILTIN.contains(&name.as_str())) {
+            found.push(format!("tools.builtin names \"{name}\"; there are {}", BUILTIN.join(", ")));
         }
         if self.limits.max_call_ms == 0 {
             found.push("limits.max_call_ms is 0; no call could live".to_owned());

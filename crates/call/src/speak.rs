@@ -10,8 +10,8 @@ use crate::reply::{Purpose, Reply};
 use crate::settings::ms;
 use crate::talk::Talk;
 use crate::{
-    Call, END_CALL, Event, Fault, GreetingFallback, Message, Micros, Output, Say, Thought, Tick, Timer,
-    TurnId, UtteranceId, VendorRole, Voiced,
+    Call, END_CALL, Event, Fault, FaultClass, GreetingFallback, Message, Micros, Output, Say, Thought, Tick,
+    Timer, TurnId, UtteranceId, VendorRole, Voiced,
 };
 
 /// The mark behind the greeting.
@@ -76,15 +76,15 @@ impl Call {
                 if reply.clock.first_word.is_none() && !apology.is_empty() {
                     reply.waiting.push_back(apology.to_owned());
                 }
-                let why = why.why;
-                out.push(Output::Event(Event::VendorFailed { role: VendorRole::Model, why }));
+                out.push(Output::Event(Event::VendorFailed { role: VendorRole::Model, fault: why }));
             }
         }
         if reply.writing && reply.written > LONGEST_REPLY {
             finish_writing(reply);
             out.push(Output::StopThinking(turn));
             let why = format!("it wrote more than {LONGEST_REPLY} bytes in one answer");
-            out.push(Output::Event(Event::VendorFailed { role: VendorRole::Model, why }));
+            let fault = Fault::new(FaultClass::Garbage, why);
+            out.push(Output::Event(Event::VendorFailed { role: VendorRole::Model, fault }));
         }
         if !reply.waiting.is_empty() {
             reply.clock.first_word.get_or_insert(at);
@@ -138,8 +138,11 @@ impl Call {
             }
             Voiced::Done if talk.playout.has_audio(utterance) => self.utterance_over(at, utterance, out),
             // Silence is no speech: a voice that gives none has failed.
-            Voiced::Done => self.voice_failed(at, utterance, "the voice gave no audio", out),
-            Voiced::Failed(why) => self.voice_failed(at, utterance, &why.why, out),
+            Voiced::Done => {
+                let fault = Fault::new(FaultClass::Garbage, "the voice gave no audio");
+                self.voice_failed(at, utterance, fault, out);
+            }
+            Voiced::Failed(fault) => self.voice_failed(at, utterance, fault, out),
         }
     }
 
@@ -155,13 +158,14 @@ impl Call {
         self.ask_voice(at, out);
     }
 
-    fn voice_failed(&mut self, at: Tick, utterance: UtteranceId, why: &str, out: &mut Vec<Output>) {
+    fn voice_failed(&mut self, at: Tick, utterance: UtteranceId, fault: Fault, out: &mut Vec<Output>) {
         let settings = self.settings.clone();
         let rate = self.rate;
         let Some(talk) = &mut self.talk else { return };
         let Some(reply) = self.phase.reply() else { return };
         let filler_id = talk.new_utterance();
-        out.push(Output::Event(Event::VendorFailed { role: VendorRole::Voice, why: why.to_owned() }));
+        let why = fault.why.clone();
+        out.push(Output::Event(Event::VendorFailed { role: VendorRole::Voice, fault }));
         out.push(Output::StopVoice(utterance));
         if reply.purpose == Purpose::Greeting {
             for other in reply.asked.drain(..).filter(|other| *other != utterance) {
@@ -172,11 +176,11 @@ impl Call {
             let was_heard = talk.playout.has_any_audio();
             let filler = match settings.greeting_fallback {
                 _ if was_heard => Pcm::silence(rate.samples(20_000)),
-                GreetingFallback::Silence => Pcm::silence(rate.hz() as usize),
+                GreetingFallback::Silence | GreetingFallback::Recorded => Pcm::silence(rate.hz() as usize),
                 GreetingFallback::Tone => tone(rate, FAILURE_TONE_HZ, FAILURE_TONE_MS, TONE_DB),
             };
             talk.playout.stand_in(filler_id, filler, GREETING_DONE);
-            out.push(Output::Event(Event::GreetingFailed { why: why.to_owned() }));
+            out.push(Output::Event(Event::GreetingFailed { why }));
         } else if !talk.playout.has_any_audio()
             && !reply.writing
             && reply.waiting.is_empty()
@@ -310,7 +314,7 @@ impl Call {
                 out.push(Output::StopThinking(turn));
                 self.thought(at, turn, Thought::Failed(Fault::slow()), out);
             }
-            (_, _, Some(utterance)) => self.voice_failed(at, utterance, "it took too long", out),
+            (_, _, Some(utterance)) => self.voice_failed(at, utterance, Fault::slow(), out),
             _ => {}
         }
     }

@@ -32,6 +32,20 @@ pub enum Timer {
     Voice,
     /// When to stop waiting for the speech-to-speech agent.
     Agent,
+    /// When to stop waiting for a tool.
+    Tool,
+    /// When to ask the model before the caller's turn is surely over.
+    Speculate,
+    /// When to try the next model, since the first word is late.
+    Hurry,
+    /// When to play the filler, since the answer is late.
+    Filler,
+    /// When the filler's own voice is late, so that the recorded one is played.
+    FillerVoice,
+    /// When an answer overruns its budget.
+    Budget,
+    /// When a row of pressed keys is over.
+    Digits,
     /// When an interruption without words is taken for a false one and the agent goes on.
     Resume,
     /// When the agent's last word is taken as heard without its mark.

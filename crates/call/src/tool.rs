@@ -1,7 +1,7 @@
 //! Tools: what a model may ask to be done. Some the call does itself, the rest is handed to the shell by name.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The names of the tools that a call does itself.
 pub const END_CALL: &str = "end_call";
@@ -13,6 +13,9 @@ pub const SEND_DTMF: &str = "send_dtmf";
 pub const COLLECT_DIGITS: &str = "collect_digits";
 /// Puts a result into the call's record.
 pub const RECORD_RESULT: &str = "record_result";
+
+/// All tools that a call does itself.
+pub const BUILTIN: [&str; 5] = [END_CALL, TRANSFER, SEND_DTMF, COLLECT_DIGITS, RECORD_RESULT];
 
 /// A tool that the operator has declared, as the model is told of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +29,61 @@ pub struct Tool {
     /// Whether it changes something in the world. Such a tool is never cut by an interruption half-way.
     #[serde(default = "yes")]
     pub side_effects: bool,
+}
+
+impl Tool {
+    /// The description of a tool that a call does itself; `None` where there is none of this name.
+    pub fn builtin(name: &str) -> Option<Self> {
+        let (description, parameters, side_effects) = match name {
+            END_CALL => {
+                ("Ends the call once your words were heard. Say goodbye first.", object(&[], &[]), false)
+            }
+            TRANSFER => (
+                "Hands the caller to a person once your words were heard. Tell them so first.",
+                object(&[("target", "string", "Whom the caller wants: a department or a person.")], &[]),
+                false,
+            ),
+            SEND_DTMF => (
+                "Presses keys on the line, after the words that you said before.",
+                object(&[("digits", "string", "The keys: 0 to 9, *, # and A to D.")], &["digits"]),
+                true,
+            ),
+            COLLECT_DIGITS => (
+                "Waits for keys that the caller presses and gives them back. Ask for them first.",
+                object(
+                    &[
+                        ("count", "integer", "How many keys to wait for."),
+                        ("terminator", "string", "The key that ends them, such as #."),
+                        ("timeout_ms", "integer", "How long to wait for a key, in milliseconds."),
+                    ],
+                    &[],
+                ),
+                false,
+            ),
+            RECORD_RESULT => (
+                "Notes a result of this call for those who read its record later.",
+                object(
+                    &[
+                        ("name", "string", "What it is, such as appointment."),
+                        ("value", "string", "The result."),
+                    ],
+                    &["name", "value"],
+                ),
+                true,
+            ),
+            _ => return None,
+        };
+        Some(Self { name: name.to_owned(), description: description.to_owned(), parameters, side_effects })
+    }
+}
+
+/// A JSON schema of an object with these properties (name, type, description).
+fn object(properties: &[(&str, &str, &str)], required: &[&str]) -> Value {
+    let properties: serde_json::Map<String, Value> = properties
+        .iter()
+        .map(|(name, kind, about)| ((*name).to_owned(), json!({ "type": kind, "description": about })))
+        .collect();
+    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }
 
 const fn yes() -> bool {

@@ -90,6 +90,8 @@ impl Fixture {
             end_detail: String::new(),
             turns: Vec::new(),
             counters: CallCounters::default(),
+            results: BTreeMap::new(),
+            transfer: None,
             recording: None,
             carrier_report: None,
         };

@@ -380,6 +380,8 @@ fn new_record(id: CallId, session: &Session, agent: &Agent, rate: SampleRate) ->
         end_detail: String::new(),
         turns: Vec::new(),
         counters: CallCounters::default(),
+        results: std::collections::BTreeMap::new(),
+        transfer: None,
         recording: None,
         carrier_report: None,
     }

@@ -16,6 +16,8 @@ const ROUND_MICROS: u64 = 450_000;
 const MAX_TURNS: usize = 2_000;
 /// How many kinds of findings are kept, so that a hostile peer can't grow a record.
 const MAX_FINDINGS: usize = 32;
+/// How many results are kept, so that a model can't grow a record without end.
+const MAX_RESULTS: usize = 64;
 
 /// The record, log and recording of one call.
 pub(crate) struct Keeper {
@@ -166,6 +168,18 @@ impl Keeper {
                 }
                 self.latencies.push((*turn, *parts));
             }
+            Event::CarrierDelay { turn, carrier_us } => {
+                if let Some((_, parts)) = self.latencies.iter_mut().find(|(of, _)| of == turn) {
+                    parts.carrier_us = Some(*carrier_us);
+                }
+            }
+            Event::Result { name, value } => {
+                let results = &mut self.record_mut().results;
+                if results.len() < MAX_RESULTS || results.contains_key(name) {
+                    results.insert(name.clone(), value.clone());
+                }
+            }
+            Event::TransferAsked { target } => self.record_mut().transfer = Some(target.clone()),
             Event::Interrupted { .. } => self.record_mut().counters.interruptions += 1,
             Event::Resumed { .. } => self.record_mut().counters.false_interruptions += 1,
             Event::Reattached { .. } => self.record_mut().counters.reconnects += 1,

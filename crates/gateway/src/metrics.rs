@@ -56,7 +56,7 @@ impl FrameCounts {
 pub(crate) struct Metrics {
     active: Gauge,
     setup: Histogram,
-    stages: [(Histogram, Stage); 7],
+    stages: [(Histogram, Stage); STAGES.len()],
     clear: Histogram,
     lateness: Histogram,
     overruns: Counter,
@@ -67,11 +67,13 @@ pub(crate) struct Metrics {
 
 type Stage = fn(&TurnLatency) -> u64;
 
-const STAGES: [(&str, Stage); 7] = [
+const STAGES: [(&str, Stage); 9] = [
     ("endpoint", |parts| parts.endpoint_us),
     ("stt", |parts| parts.transcript_us),
     ("llm_first_token", |parts| parts.model_us),
+    ("tool", |parts| parts.tool_us),
     ("sentence", |parts| parts.sentence_us),
+    ("voice_asked", |parts| parts.queue_us),
     ("tts_first_byte", |parts| parts.voice_us),
     ("first_audio", |parts| parts.send_us),
     ("e2e", |parts| parts.total_us),

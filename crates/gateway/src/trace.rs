@@ -48,7 +48,26 @@ pub(crate) fn event(event: &Event) {
             tracing::debug!(?event, "key");
         }
         Event::Ignored { .. } | Event::Echo { .. } => tracing::debug!(?event, "decided"),
-        Event::VendorFailed { role, why } => tracing::warn!(?role, why, "a vendor failed"),
+        Event::Digits { .. } => {
+            tracing::info!("a row of keys is complete");
+            tracing::debug!(?event, "keys");
+        }
+        Event::ToolAsked { turn, name, .. } => {
+            tracing::info!(turn = turn.0, name, "the model asks for a tool");
+            tracing::debug!(?event, "tool");
+        }
+        Event::Result { name, .. } => {
+            tracing::info!(name, "the model recorded a result");
+            tracing::debug!(?event, "result");
+        }
+        Event::TransferAsked { .. } => {
+            tracing::info!("the call is to be handed on");
+            tracing::debug!(?event, "transfer");
+        }
+        Event::VendorFailed { role, fault } => {
+            let (class, why) = (fault.class.as_str(), &fault.why);
+            tracing::warn!(?role, class, why, "a vendor failed");
+        }
         Event::GreetingFailed { why } => tracing::warn!(why, "the greeting could not be spoken"),
         other => tracing::info!(event = ?other, "decided"),
     }

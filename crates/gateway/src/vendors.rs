@@ -168,7 +168,7 @@ impl Vendors {
             rate,
             language: agent.language.clone(),
             system: agent.settings.prompt.clone(),
-            tools: agent.settings.tools.clone(),
+            tools: agent.settings.tools.offered(),
         };
         match vendor.open(&spec, self.answers()) {
             Ok(partner) => self.partner = Partner::Open(partner),

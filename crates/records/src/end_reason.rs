@@ -14,6 +14,8 @@ pub enum EndReason {
     CarrierClosed,
     /// The agent said goodbye and closed.
     AgentEnded,
+    /// The agent handed the caller on and closed: the carrier's flow goes to its next step.
+    Transferred,
     /// The caller said nothing for too long, twice.
     IdleTimeout,
     /// The longest allowed call length was reached.
@@ -44,11 +46,12 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason, in the order of the list.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::CallerHungUp,
         Self::CarrierStopped,
         Self::CarrierClosed,
         Self::AgentEnded,
+        Self::Transferred,
         Self::IdleTimeout,
         Self::MaxDuration,
         Self::ConnectionLost,
@@ -71,6 +74,7 @@ impl EndReason {
             Self::CarrierStopped => "carrier_stopped",
             Self::CarrierClosed => "carrier_closed",
             Self::AgentEnded => "agent_ended",
+            Self::Transferred => "transferred",
             Self::IdleTimeout => "idle_timeout",
             Self::MaxDuration => "max_duration",
             Self::ConnectionLost => "connection_lost",

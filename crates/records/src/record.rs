@@ -37,24 +37,37 @@ pub struct TurnRecord {
     pub latency: Option<TurnLatency>,
 }
 
-/// Where the time between the caller's last word and the agent's first went. Each field but the last is the
-/// length of one step in microseconds; they add up to `total_us` exactly.
+/// Where the time between the caller's last word and the agent's first went, in microseconds. The steps from
+/// `endpoint_us` to `send_us` add up to `total_us` exactly; with `carrier_us` they are what the caller waited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnLatency {
     /// From the end of speech to the decision that the turn is over: silence that was waited out.
     pub endpoint_us: u64,
     /// From that decision to the final transcript, where that came later.
     pub transcript_us: u64,
-    /// From asking the model to its first word.
+    /// From asking the model to its first word, without the time that tools took before it.
     pub model_us: u64,
+    /// What tools took before the first word.
+    #[serde(default)]
+    pub tool_us: u64,
     /// From its first word to its first whole sentence.
     pub sentence_us: u64,
+    /// From the first whole sentence to asking the voice.
+    #[serde(default)]
+    pub queue_us: u64,
     /// From asking the voice to its first audio.
     pub voice_us: u64,
-    /// From that audio to the first chunk handed to the carrier.
+    /// From that audio to the first chunk handed to the carrier. The end of a filler is waited for here.
     pub send_us: u64,
-    /// From the end of speech to the first chunk handed to the carrier.
+    /// From the end of speech to the first chunk of the answer handed to the carrier.
     pub total_us: u64,
+    /// How long the carrier's leg is: how much later the answer's first mark came back than the audio before it
+    /// lasts. Absent when no mark came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier_us: Option<u64>,
+    /// From the end of speech to the first chunk of the filler; absent when there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filler_us: Option<u64>,
 }
 
 /// What was counted during the call.
@@ -118,6 +131,12 @@ pub struct CallRecord {
     /// The stereo recording's file name in the call's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording: Option<String>,
+    /// What the model recorded, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub results: BTreeMap<String, String>,
+    /// To whom the model handed the call on; empty when it named nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<String>,
     /// The carrier's own report of the stream's end, as its applet sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carrier_report: Option<BTreeMap<String, String>>,

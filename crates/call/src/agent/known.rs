@@ -6,7 +6,7 @@ use records::EndReason;
 use crate::phase::{Listening, Phase};
 use crate::reply::{Purpose, Reply, ReplyClock};
 use crate::settings::ms;
-use crate::{Call, Converse, Event, Output, Recorded, Say, Tick, Timer, VendorRole};
+use crate::{Call, Converse, Event, Fault, Output, Recorded, Say, Tick, Timer, VendorRole};
 
 /// After so many answers in a row that never came, the agent counts as gone.
 const MOST_MISSED: u32 = 2;
@@ -55,14 +55,14 @@ impl Call {
                 conversation.gone = true;
                 self.add_recorded(at, Recorded::Goodbye, out);
             }
-            Some(Purpose::Greeting) => self.agent_failed(at, "it took too long", out),
-            _ if lost => self.agent_failed(at, "it took too long", out),
+            Some(Purpose::Greeting) => self.agent_failed(at, Fault::slow(), out),
+            _ if lost => self.agent_failed(at, Fault::slow(), out),
             Some(Purpose::IdlePrompt { since }) => {
                 self.drop_reply(at, out);
                 self.phase = Phase::Listening(Listening { since, prompted: true });
             }
             Some(Purpose::Answer) => {
-                self.agent_fault("it took too long", out);
+                self.agent_fault(Fault::slow(), out);
                 self.add_recorded(at, Recorded::Apology, out);
             }
             None => {}
@@ -71,8 +71,9 @@ impl Call {
 
     /// The agent is gone: what it said is played to its end, then the caller hears an apology that needs no
     /// vendor, and the call ends.
-    pub(super) fn agent_failed(&mut self, at: Tick, why: &str, out: &mut Vec<Output>) {
-        self.agent_fault(why, out);
+    pub(super) fn agent_failed(&mut self, at: Tick, fault: Fault, out: &mut Vec<Output>) {
+        let why = fault.why.clone();
+        self.agent_fault(fault, out);
         let Some(talk) = &mut self.talk else { return };
         let Some(conversation) = &mut talk.conversation else { return };
         (conversation.gone, conversation.due) = (true, None);
@@ -87,7 +88,7 @@ impl Call {
         }
         let Some(reply) = self.phase.reply() else { return };
         if reply.purpose == Purpose::Greeting && !said_something {
-            Self::happened(out, Event::GreetingFailed { why: why.to_owned() });
+            Self::happened(out, Event::GreetingFailed { why });
         }
         let says_goodbye = reply.then_end.is_some();
         let reason = *reply.then_end.get_or_insert(EndReason::VendorsDown);
@@ -105,8 +106,8 @@ impl Call {
         self.add_recorded(at, recorded, out);
     }
 
-    fn agent_fault(&self, why: &str, out: &mut Vec<Output>) {
-        Self::happened(out, Event::VendorFailed { role: VendorRole::Agent, why: why.to_owned() });
+    fn agent_fault(&self, fault: Fault, out: &mut Vec<Output>) {
+        Self::happened(out, Event::VendorFailed { role: VendorRole::Agent, fault });
     }
 
     /// Adds a recording to the reply under way.

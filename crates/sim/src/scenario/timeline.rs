@@ -52,7 +52,21 @@ fn of_event(event: &Event) -> Option<String> {
         Event::IdlePrompted => "idle prompt".to_owned(),
         Event::Detached => "detached".to_owned(),
         Event::Reattached { .. } => "reattached".to_owned(),
-        Event::VendorFailed { role, why } => format!("{role:?} failed: {why}").to_lowercase(),
+        Event::VendorFailed { role, fault } => format!("{role:?} failed: {}", fault.why).to_lowercase(),
+        Event::Speculated { kept, .. } => {
+            if *kept { "speculated: kept" } else { "speculated: thrown away" }.to_owned()
+        }
+        Event::ToolAsked { name, arguments, .. } => format!("tool {name} {arguments}"),
+        Event::ToolEnded { name, ok, .. } => {
+            format!("tool {name} {}", if *ok { "done" } else { "failed" })
+        }
+        Event::Result { name, value } => format!("result {name} = {value}"),
+        Event::TransferAsked { target } => format!("transfer to {target}").trim_end().to_owned(),
+        Event::Digits { digits } => format!("keys {digits}"),
+        Event::Filler { .. } => "filler".to_owned(),
+        Event::OverBudget { spent_ms, waiting_for, did, .. } => {
+            format!("over budget: {spent_ms} ms, waiting for {waiting_for:?}, did {did:?}")
+        }
         Event::TimedOut { timer } => format!("timed out: {timer:?}"),
         Event::Underrun { .. } => "underrun".to_owned(),
         Event::Ignored { what } => format!("ignored: {what}"),
@@ -61,6 +75,7 @@ fn of_event(event: &Event) -> Option<String> {
         | Event::SpeechEnded { .. }
         | Event::Partial { .. }
         | Event::TurnEnded { .. }
+        | Event::CarrierDelay { .. }
         | Event::Latency { .. } => return None,
     })
 }

@@ -167,17 +167,27 @@ pub(crate) fn turn_line(turn: &records::TurnRecord) -> Vec<String> {
     lines
 }
 
-/// The parts of an answer's latency, which add up.
+/// The parts of an answer's latency, which add up. Parts that most answers do not have are left out.
 pub(crate) fn parts(latency: &TurnLatency) -> String {
     let ms = |micros: u64| format!("{:.0}", micros as f64 / 1000.0);
-    format!(
-        "answered in {} ms = silence {} + transcript {} + model {} + sentence {} + voice {} + send {}",
-        ms(latency.total_us),
-        ms(latency.endpoint_us),
-        ms(latency.transcript_us),
-        ms(latency.model_us),
-        ms(latency.sentence_us),
-        ms(latency.voice_us),
-        ms(latency.send_us)
-    )
+    let waited = latency.total_us + latency.carrier_us.unwrap_or(0);
+    let mut text = format!("answered in {} ms = silence {}", ms(waited), ms(latency.endpoint_us));
+    for (name, part, always) in [
+        ("transcript", latency.transcript_us, true),
+        ("model", latency.model_us, true),
+        ("tools", latency.tool_us, false),
+        ("sentence", latency.sentence_us, true),
+        ("queue", latency.queue_us, false),
+        ("voice", latency.voice_us, true),
+        ("send", latency.send_us, true),
+        ("carrier", latency.carrier_us.unwrap_or(0), latency.carrier_us.is_some()),
+    ] {
+        if always || part > 0 {
+            text.push_str(&format!(" + {name} {}", ms(part)));
+        }
+    }
+    if let Some(filler) = latency.filler_us {
+        text.push_str(&format!(" (filler after {})", ms(filler)));
+    }
+    text
 }

@@ -209,6 +209,12 @@ pub(crate) struct Agent {
     pub(crate) greeting_fallback: call::GreetingFallback,
     pub(crate) prompt: String,
     pub(crate) apology: String,
+    pub(crate) failure: call::Failure,
+    pub(crate) speech: call::Speech,
+    pub(crate) filler: call::Filler,
+    pub(crate) budget: call::Budget,
+    pub(crate) dtmf: call::Dtmf,
+    pub(crate) tools: Tools,
     pub(crate) language: String,
     pub(crate) voice: String,
     pub(crate) recogniser: String,
@@ -230,6 +236,12 @@ impl Default for Agent {
             greeting_fallback: call::GreetingFallback::Silence,
             prompt: String::new(),
             apology: "Sorry, something went wrong on our side. Please say that again.".to_owned(),
+            failure: call::Failure::default(),
+            speech: call::Speech::default(),
+            filler: call::Filler::default(),
+            budget: call::Budget::default(),
+            dtmf: call::Dtmf::default(),
+            tools: Tools::default(),
             language: "en-IN".to_owned(),
             voice: "flite:slt".to_owned(),
             recogniser: "builtin".to_owned(),
@@ -245,6 +257,28 @@ impl Default for Agent {
     }
 }
 
+/// The tools that the model may ask for.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Tools {
+    pub(crate) builtin: Vec<String>,
+    pub(crate) max_steps: u32,
+}
+
+impl Default for Tools {
+    fn default() -> Self {
+        let call::Tools { builtin, max_steps, .. } = call::Tools::default();
+        Self { builtin, max_steps }
+    }
+}
+
+impl Tools {
+    fn for_calls(&self) -> call::Tools {
+        let Self { builtin, max_steps } = self.clone();
+        call::Tools { builtin, max_steps, ..call::Tools::default() }
+    }
+}
+
 impl Agent {
     /// What the core of a call needs to know of it.
     pub(crate) fn call_settings(&self) -> call::Settings {
@@ -254,8 +288,14 @@ impl Agent {
             greeting: self.greeting.clone(),
             greeting_fallback: self.greeting_fallback,
             prompt: self.prompt.clone(),
-            tools: std::sync::Arc::default(),
+            language: self.language.clone(),
+            tools: self.tools.for_calls(),
             apology: self.apology.clone(),
+            failure: self.failure.clone(),
+            speech: self.speech.clone(),
+            filler: self.filler.clone(),
+            budget: self.budget.clone(),
+            dtmf: self.dtmf.clone(),
             turn: self.turn.clone(),
             barge_in: self.barge_in.clone(),
             idle: self.idle.clone(),

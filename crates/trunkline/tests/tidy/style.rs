@@ -13,6 +13,13 @@ const LONG_FILES: &[(&str, &str)] = &[];
 
 /// Structs that may have more fields, and why.
 const WIDE_STRUCTS: &[(&str, &str, &str)] = &[
+    (
+        "crates/call/src/settings.rs",
+        "Settings",
+        "an agent's settings are one flat table in the configuration file",
+    ),
+    ("crates/call/src/settings.rs", "Limits", "one flat table in the configuration file"),
+    ("crates/call/src/settings/turns.rs", "Turn", "one flat table in the configuration file"),
     ("crates/records/src/record.rs", "CallRecord", "a record is one flat JSON object, and its readers' API"),
     (
         "crates/trunkline/src/config/schema.rs",
