@@ -18,10 +18,6 @@ pub struct Wav {
 impl Wav {
     /// The mean of the channels.
     pub fn to_mono(&self) -> Vec<i16> {
-        let mean = |frame: &[i16]| {
-            let sum: i32 = frame.iter().map(|sample| i32::from(*sample)).sum();
-            (sum / frame.len() as i32) as i16
-        };
         self.samples.chunks_exact(self.channels.max(1)).map(mean).collect()
     }
 
@@ -78,7 +74,7 @@ pub enum WavError {
 
 /// How one sample is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encoding {
+pub(super) enum Encoding {
     Unsigned8,
     Signed16,
     Signed24,
@@ -88,15 +84,27 @@ enum Encoding {
     ALaw,
 }
 
-struct Format {
-    encoding: Encoding,
-    channels: u16,
-    rate: SampleRate,
+impl Encoding {
+    /// How many bytes a sample has.
+    pub(super) const fn bytes(self) -> usize {
+        match self {
+            Self::Unsigned8 | Self::MuLaw | Self::ALaw => 1,
+            Self::Signed16 => 2,
+            Self::Signed24 => 3,
+            Self::Signed32 | Self::Float32 => 4,
+        }
+    }
+}
+
+pub(super) struct Format {
+    pub(super) encoding: Encoding,
+    pub(super) channels: u16,
+    pub(super) rate: SampleRate,
 }
 
 /// Sizes from here on are written by programs that stream and don't know the length: 0x7fff_f024 by sox's pipe,
 /// 0xffff_ffff by ffmpeg.
-const PLACEHOLDER_FROM: u32 = 0x7fff_0000;
+pub(super) const PLACEHOLDER_FROM: u32 = 0x7fff_0000;
 const MAX_CHANNELS: u16 = 32;
 
 /// Reads a whole WAV file. Sizes that can't be right (0, a streaming writer's placeholder, past the end) are taken to
@@ -138,7 +146,7 @@ pub fn read(file: &[u8]) -> Result<Wav, WavError> {
 }
 
 /// The next chunk's name, the size it claims, and all bytes after its head.
-fn chunk(bytes: &[u8]) -> Option<([u8; 4], u32, &[u8])> {
+pub(super) fn chunk(bytes: &[u8]) -> Option<([u8; 4], u32, &[u8])> {
     let (id, rest) = bytes.split_first_chunk::<4>()?;
     let (size, body) = rest.split_first_chunk::<4>()?;
     Some((*id, u32::from_le_bytes(*size), body))
@@ -157,7 +165,7 @@ fn begins_with_chunk(bytes: &[u8]) -> bool {
     })
 }
 
-fn read_format(body: &[u8]) -> Result<Format, WavError> {
+pub(super) fn read_format(body: &[u8]) -> Result<Format, WavError> {
     let short = WavError::ShortFormat(body.len());
     let (fixed, _) = body.split_first_chunk::<16>().ok_or(short)?;
     let word = |at: usize| u16::from_le_bytes([fixed[at], fixed[at + 1]]);
@@ -188,7 +196,7 @@ fn read_format(body: &[u8]) -> Result<Format, WavError> {
     Ok(Format { encoding, channels, rate: SampleRate::try_from(hz)? })
 }
 
-fn decode(encoding: Encoding, data: &[u8]) -> Vec<i16> {
+pub(super) fn decode(encoding: Encoding, data: &[u8]) -> Vec<i16> {
     match encoding {
         Encoding::Unsigned8 => data.iter().map(|byte| (i16::from(*byte) - 128) << 8).collect(),
         Encoding::Signed16 => data.as_chunks().0.iter().map(|bytes| i16::from_le_bytes(*bytes)).collect(),
@@ -209,13 +217,19 @@ fn decode(encoding: Encoding, data: &[u8]) -> Vec<i16> {
     }
 }
 
+/// One sample out of the samples of a frame's channels, of which there is at least one.
+pub(super) fn mean(frame: &[i16]) -> i16 {
+    let sum: i32 = frame.iter().map(|sample| i32::from(*sample)).sum();
+    (sum / frame.len() as i32) as i16
+}
+
 /// Full scale is 1.0; a cast saturates, and makes no number a zero.
 fn from_float(value: f32) -> i16 {
     (value * 32_768.0).round() as i16
 }
 
 /// What bytes that are no WAV file are most likely to be.
-fn looks_like(file: &[u8]) -> &'static str {
+pub(super) fn looks_like(file: &[u8]) -> &'static str {
     let start = file.trim_ascii_start();
     match start {
         [] => "empty",
