@@ -4,6 +4,9 @@
 
 mod agent;
 mod ear;
+#[cfg(test)]
+pub(crate) mod golden;
+mod history;
 mod model;
 mod sse;
 mod usual;
@@ -17,8 +20,9 @@ use url::Url;
 
 pub use agent::{AgentSession, AgentSocketDialect};
 pub use ear::{EarDialect, EarSession, EarSocketDialect};
+pub(crate) use history::{Called, Given, Turn, turns};
 pub use model::{ModelDecoder, ModelDialect};
-pub use sse::{ServerEvent, ServerEvents};
+pub use sse::SseDecoder;
 pub use usual::{class_of, one_line, retry_after};
 pub use voice::{AudioDecoder, VoiceDialect, VoiceSession, VoiceSocketDialect};
 

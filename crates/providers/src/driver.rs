@@ -10,7 +10,6 @@ mod net;
 mod pace;
 mod pump;
 mod socket;
-pub mod sse;
 mod voice_http;
 mod voice_socket;
 

@@ -1,9 +1,12 @@
 //! Speech-to-text, language models and text-to-speech, each behind its role.
 
+pub mod anthropic;
 pub mod dialect;
 pub mod driver;
 pub mod fake;
+pub mod google;
 pub mod local;
+pub mod openai;
 
 mod inject;
 mod link;

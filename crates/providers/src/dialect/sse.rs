@@ -1,146 +1,210 @@
-//! Server-sent events out of bytes that were cut anywhere, by the rules of the HTML standard's section 9.2.6, with
-//! one leniency: an event that the body's end cuts the blank line off is given all the same.
+//! Server-sent events out of bytes that are cut anywhere, after the HTML standard's "event stream" format. Pure.
+//! Only what vendors use is kept: `event` and `data`; `id` and `retry` are for reconnecting, which no model does.
 
 use call::{Fault, FaultClass};
 
-/// No event of any vendor is near as long; what is longer is not one.
+/// No event may be longer than this: the longest that vendors send are tool calls of some kilobytes.
 const LONGEST_EVENT: usize = 1 << 20;
 
-/// One event.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ServerEvent {
-    /// Its `event:`; empty when there was none.
-    pub event: String,
-    /// Its `data:` lines, joined by line feeds.
-    pub data: String,
-}
-
-/// Finds the events in a body.
+/// Decodes one stream.
 #[derive(Debug, Default)]
-pub struct ServerEvents {
+pub struct SseDecoder {
+    /// The line under way.
     line: Vec<u8>,
-    /// The last byte was a carriage return, so a line feed now belongs to it.
+    /// The last byte was a CR, so that an LF that follows is part of the same line end.
     after_return: bool,
+    /// Something but a byte order mark was seen.
     begun: bool,
-    event: ServerEvent,
+    event: String,
+    data: String,
     has_data: bool,
 }
 
-impl ServerEvents {
-    /// At the start of a body.
+impl SseDecoder {
+    /// At the start of a stream.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes bytes as they come. Appends the events that they complete; `Err` when what comes is no stream of
-    /// events: one line or event goes on for more than 1 MiB.
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<ServerEvent>) -> Result<(), Fault> {
+    /// Takes bytes as they come; gives each event that they complete to `take`: its `event:` (empty when there
+    /// was none) and its `data:` lines, joined with line feeds. Bytes that are no UTF-8 become U+FFFD. `Err` for
+    /// an event of more than 1 MiB, or what `take` gives.
+    pub fn push(
+        &mut self,
+        bytes: &[u8],
+        mut take: impl FnMut(&str, &str) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         let mut rest = bytes;
-        while let Some(first) = rest.first() {
-            if std::mem::take(&mut self.after_return) && *first == b'\n' {
+        while !rest.is_empty() {
+            if std::mem::take(&mut self.after_return) && rest[0] == b'\n' {
                 rest = &rest[1..];
                 continue;
             }
             let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
-                self.line.extend_from_slice(rest);
-                break;
+                return self.keep(rest);
             };
-            self.line.extend_from_slice(&rest[..end]);
+            self.keep(&rest[..end])?;
             self.after_return = rest[end] == b'\r';
             rest = &rest[end + 1..];
-            self.line_ended(out);
-        }
-        if self.line.len() + self.event.data.len() > LONGEST_EVENT {
-            return Err(Fault::new(FaultClass::Garbage, "an event of the answer has no end"));
+            self.end_line(&mut take)?;
         }
         Ok(())
     }
 
-    /// The body has ended.
-    pub fn end(&mut self, out: &mut Vec<ServerEvent>) {
+    /// The body has ended. Gives the event whose blank line is missing: the standard drops it, and some servers leave
+    /// the line out behind their last event.
+    pub fn end(&mut self, mut take: impl FnMut(&str, &str) -> Result<(), Fault>) -> Result<(), Fault> {
         if !self.line.is_empty() {
-            self.line_ended(out);
+            self.end_line(&mut take)?;
         }
-        self.dispatch(out);
+        self.end_line(&mut take)
     }
 
-    fn line_ended(&mut self, out: &mut Vec<ServerEvent>) {
-        let line = std::mem::take(&mut self.line);
-        let mut text = String::from_utf8_lossy(&line);
-        if !std::mem::replace(&mut self.begun, true)
-            && let Some(after_mark) = text.strip_prefix('\u{feff}')
-        {
-            text = after_mark.to_owned().into();
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        if self.line.len() + self.data.len() + bytes.len() > LONGEST_EVENT {
+            return Err(Fault::new(FaultClass::Garbage, "an event of its stream is longer than 1 MiB"));
         }
-        if text.is_empty() {
-            self.dispatch(out);
-        } else {
-            let (field, value) = text.split_once(':').unwrap_or((&text, ""));
-            let value = value.strip_prefix(' ').unwrap_or(value);
-            match field {
-                "data" => {
-                    if std::mem::replace(&mut self.has_data, true) {
-                        self.event.data.push('\n');
-                    }
-                    self.event.data.push_str(value);
-                }
-                "event" => value.clone_into(&mut self.event.event),
-                // Comments, which are there to keep the connection alive, and fields for browsers.
-                _ => {}
+        self.line.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn end_line(&mut self, take: &mut impl FnMut(&str, &str) -> Result<(), Fault>) -> Result<(), Fault> {
+        let bytes = std::mem::take(&mut self.line);
+        let mark = if self.begun { &[][..] } else { "\u{feff}".as_bytes() };
+        self.begun = true;
+        let line = String::from_utf8_lossy(bytes.strip_prefix(mark).unwrap_or(&bytes));
+        if line.is_empty() {
+            let (event, data) = (std::mem::take(&mut self.event), std::mem::take(&mut self.data));
+            if std::mem::take(&mut self.has_data) {
+                take(&event, &data)?;
             }
+        } else {
+            let (field, value) = line.split_once(':').unwrap_or((&line, ""));
+            self.field(field, value.strip_prefix(' ').unwrap_or(value));
         }
-        // The room is used again.
-        self.line = line;
+        // Its room is used again.
+        self.line = bytes;
         self.line.clear();
+        Ok(())
     }
 
-    fn dispatch(&mut self, out: &mut Vec<ServerEvent>) {
-        let event = std::mem::take(&mut self.event);
-        if std::mem::take(&mut self.has_data) {
-            out.push(event);
+    fn field(&mut self, name: &str, value: &str) {
+        match name {
+            "event" => value.clone_into(&mut self.event),
+            "data" => {
+                if std::mem::replace(&mut self.has_data, true) {
+                    self.data.push('\n');
+                }
+                self.data.push_str(value);
+            }
+            // A comment has an empty name.
+            _ => {}
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn read(pieces: &[&[u8]]) -> Vec<(String, String)> {
-        let (mut events, mut out) = (ServerEvents::new(), Vec::new());
+    fn decode(pieces: &[&[u8]]) -> Vec<(String, String)> {
+        let mut decoder = SseDecoder::new();
+        let mut events = Vec::new();
+        let mut take = |event: &str, data: &str| {
+            events.push((event.to_owned(), data.to_owned()));
+            Ok(())
+        };
         for piece in pieces {
-            events.push(piece, &mut out).unwrap();
+            decoder.push(piece, &mut take).unwrap();
         }
-        events.end(&mut out);
-        out.into_iter().map(|event| (event.event, event.data)).collect()
+        decoder.end(&mut take).unwrap();
+        events
+    }
+
+    fn event(event: &str, data: &str) -> (String, String) {
+        (event.to_owned(), data.to_owned())
     }
 
     #[test]
-    fn events_are_found_in_every_spelling() {
-        let body = "\u{feff}data: one\n\n: a comment\r\nevent: two\r\ndata:  b\r\ndata\r\n\r\nretry: 5\r\rid: 1\rdata:x\r";
-        let one = |event: &str, data: &str| (event.to_owned(), data.to_owned());
-        assert_eq!(read(&[body.as_bytes()]), [one("", "one"), one("two", " b\n"), one("", "x")]);
-        assert_eq!(read(&[b"event: none\n\n", b"data: half"]), [one("", "half")]);
-    }
-
-    #[test]
-    fn any_cut_gives_the_same_events() {
-        let body = "event: a\r\ndata: नमस्ते\r\n\r\ndata: {\"x\":1}\n\ndata: [DONE]\n\n".as_bytes();
-        let whole = read(&[body]);
-        assert_eq!(whole.len(), 3);
-        for cut in 0..=body.len() {
-            assert_eq!(read(&[&body[..cut], &body[cut..]]), whole, "cut at {cut}");
+    fn lines_end_in_any_of_three_ways() {
+        for end in ["\n", "\r", "\r\n"] {
+            let text = [
+                "\u{feff}: hello",
+                "event: a",
+                "data: 1",
+                "data:2",
+                "",
+                "data",
+                "",
+                "retry: 5",
+                "",
+                "id: 1",
+                "data:  x",
+                "",
+                "",
+            ];
+            let text = text.join(end);
+            let expected = [event("a", "1\n2"), event("", ""), event("", " x")];
+            assert_eq!(decode(&[text.as_bytes()]), expected, "{end:?}");
         }
-        let bytes: Vec<&[u8]> = body.chunks(1).collect();
-        assert_eq!(read(&bytes), whole);
     }
 
     #[test]
-    fn what_never_ends_is_no_event() {
-        let (mut events, mut out) = (ServerEvents::new(), Vec::new());
-        let piece = vec![b'x'; 64 << 10];
-        let refused = (0..20).find_map(|_| events.push(&piece, &mut out).err());
-        assert_eq!(refused.map(|fault| fault.class), Some(FaultClass::Garbage));
-        assert!(out.is_empty());
+    fn the_last_event_may_come_without_its_empty_line() {
+        assert_eq!(decode(&[b"data: 1\n\ndata: 2\n"]), [event("", "1"), event("", "2")]);
+        assert_eq!(decode(&[b"data: 1\n\ndata: 2"]), [event("", "1"), event("", "2")]);
+        assert_eq!(decode(&[b"data: 1\n\n\n: ping"]), [event("", "1")]);
+    }
+
+    #[test]
+    fn a_stream_without_end_of_line_is_given_up() {
+        let mut decoder = SseDecoder::new();
+        let piece = vec![b'x'; 64 * 1024];
+        let faults = (0..32).filter_map(|_| decoder.push(&piece, |_, _| Ok(())).err()).count();
+        assert!(faults > 0);
+        assert!(decoder.line.len() <= LONGEST_EVENT);
+        let mut decoder = SseDecoder::new();
+        let line = [&b"data: "[..], &piece, b"\n"].concat();
+        assert!((0..32).any(|_| decoder.push(&line, |_, _| Ok(())).is_err()), "many lines of one event");
+    }
+
+    proptest! {
+        #[test]
+        fn where_it_is_cut_does_not_matter(
+            text in "(data|event|id|:|data:|event: é|data: नमस्ते|[a-zé: ]{0,8}|\r|\n|\r\n){0,40}",
+            cuts in prop::collection::vec(0usize..400, 0..12),
+        ) {
+            let bytes = text.as_bytes();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+            prop_assert_eq!(decode(&pieces), decode(&[bytes]));
+        }
+
+        #[test]
+        fn events_come_back_as_they_were_written(
+            events in prop::collection::vec(("[a-z_]{0,6}", prop::collection::vec("[^\r\n]{0,12}", 1..4)), 0..6),
+            end in prop::sample::select(vec!["\n", "\r", "\r\n"]),
+        ) {
+            let mut text = String::new();
+            for (name, lines) in &events {
+                text += &format!("event: {name}{end}: ping{end}");
+                for line in lines {
+                    text += &format!("data: {line}{end}");
+                }
+                text += end;
+            }
+            let expected: Vec<_> = events.iter().map(|(name, lines)| event(name, &lines.join("\n"))).collect();
+            let bytes: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+            prop_assert_eq!(decode(&bytes), expected);
+        }
+
+        #[test]
+        fn any_bytes_are_taken(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            decode(&[&bytes]);
+        }
     }
 }

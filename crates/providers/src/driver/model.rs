@@ -9,9 +9,8 @@ use tokio::time::Instant;
 
 use super::http::{Answered, HttpLink};
 use super::pace::Pace;
-use super::sse::SseDecoder;
 use super::{Net, Patience, Probe, TokenSource};
-use crate::dialect::ModelDialect;
+use crate::dialect::{ModelDialect, SseDecoder};
 use crate::{Answers, LanguageModel, LinkId, Running};
 
 /// How long the first token may take, where nothing else is said.
@@ -74,10 +73,12 @@ impl HttpModel {
                 pace.came(Instant::now(), seen, 1);
             }
         }
-        decoder.end(&mut thoughts)?;
+        let last = events.end(|event, data| decoder.event(event, data, &mut thoughts));
+        let end = last.and_then(|()| decoder.end(&mut thoughts));
         if hand_over(turn, &mut thoughts, answers, &mut answered).await {
             return Ok(());
         }
+        end?;
         Err(Fault::new(FaultClass::Garbage, "its answer ended without an end"))
     }
 }
