@@ -21,6 +21,8 @@ pub enum Converse {
     Say(String),
     /// The caller said or pressed something that is not audio; the agent is to answer it.
     Told(String),
+    /// By our own ears the caller has finished. For agents that do not listen for it themselves.
+    Finished,
     /// The caller interrupted: of this item they had heard so much, the rest is withdrawn.
     Cut {
         /// The item that was playing.

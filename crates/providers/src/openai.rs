@@ -3,10 +3,14 @@
 
 mod chat;
 mod error;
+mod realtime;
+mod realtime_transcription;
 mod speech;
 mod transcriptions;
 
 pub use chat::Chat;
+pub use realtime::Realtime;
+pub use realtime_transcription::RealtimeTranscription;
 pub use speech::Speech;
 pub use transcriptions::Transcriptions;
 

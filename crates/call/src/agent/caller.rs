@@ -58,7 +58,12 @@ impl Call {
                 let why = self.never_interrupts(at).unwrap_or(NotInterruptedWhy::Short);
                 not_interrupted(why, length, "", out);
             }
-            Edge::Ended { .. } | Edge::Echo { .. } => {}
+            Edge::Ended { .. } => {
+                if self.conversation().is_some_and(|conversation| !conversation.gone) {
+                    out.push(Output::Converse(Converse::Finished));
+                }
+            }
+            Edge::Echo { .. } => {}
         }
     }
 
