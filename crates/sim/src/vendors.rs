@@ -8,6 +8,7 @@
 mod delays;
 mod ledger;
 mod manner;
+mod openai_realtime;
 mod server;
 mod sound;
 

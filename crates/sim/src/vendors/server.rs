@@ -113,6 +113,6 @@ impl Drop for VendorServer {
 }
 
 /// The routes of every vendor.
-fn routes(_world: &World) -> Router {
-    Router::new()
+fn routes(world: &World) -> Router {
+    Router::new().merge(super::openai_realtime::routes(world))
 }
