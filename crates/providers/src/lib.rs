@@ -7,7 +7,9 @@ pub mod fake;
 pub mod google;
 pub mod local;
 pub mod openai;
+pub mod recorded;
 
+mod cached;
 mod inject;
 mod link;
 mod options;
@@ -15,6 +17,7 @@ mod registry;
 mod roles;
 pub mod tools;
 
+pub use cached::{CachedVoice, VoiceCache};
 pub use inject::{FaultAction, FaultPlan, FaultRule};
 pub use link::{LinkId, Transport};
 pub use options::{Api, DialectOptions, QueryValue, RoleOptions, TransportChoice, VendorOptions};
