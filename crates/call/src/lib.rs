@@ -9,6 +9,7 @@ mod converse;
 mod ears;
 mod event;
 mod fault;
+mod fixed;
 mod floor;
 mod input;
 mod line;
@@ -137,7 +138,7 @@ impl Call {
             Phase::Ended => return None,
             Phase::Opening(opening) => {
                 at(Some(Tick::default() + ms(limits.start_ms)), Timer::Start);
-                let sign = opening.first_sign.filter(|_| opening.audio);
+                let sign = opening.first_sign.filter(|_| opening.has_audio());
                 at(sign.map(|sign| sign + ms(limits.lazy_start_ms)), Timer::LazyStart);
                 return earliest;
             }

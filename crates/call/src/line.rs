@@ -7,7 +7,7 @@ use crate::phase::{Listening, Opening, Phase};
 use crate::reply::{Purpose, Reply};
 use crate::settings::ms;
 use crate::talk::Talk;
-use crate::{AgentKind, Call, CarrierEvent, Event, Output, Tick, Timer, ToCarrier};
+use crate::{AgentKind, Call, CarrierEvent, Converse, Event, Listen, Output, Tick, Timer, ToCarrier};
 
 /// The beep of the beep agent.
 const BEEP_HZ: f32 = 440.0;
@@ -25,6 +25,10 @@ impl Call {
             }
             CarrierEvent::Start(start) => {
                 if matches!(self.phase, Phase::Opening(_)) {
+                    if self.rate != start.rate {
+                        // It was read at another rate than it has.
+                        self.phase.take_early();
+                    }
                     self.rate = start.rate;
                     self.answer(at, false, out);
                 } else {
@@ -46,10 +50,9 @@ impl Call {
                     out.push(Output::Carrier(ToCarrier::Media { pcm, plays_at: at }));
                 }
             }
-            // Audio before the start is dropped: it belongs to nobody yet.
             Phase::Opening(opening) => {
                 opening.first_sign.get_or_insert(at);
-                opening.audio = true;
+                opening.keep(pcm, self.rate);
             }
             Phase::Deaf | Phase::Ended => {}
             _ => self.hear(at, pcm, out),
@@ -59,7 +62,7 @@ impl Call {
     /// The stream starts. Whatever comes later, this can't happen again: it consumes the opening phase.
     pub(crate) fn answer(&mut self, at: Tick, lazily: bool, out: &mut Vec<Output>) {
         out.push(Output::Event(Event::Answered { lazily }));
-        let settings = self.settings.clone();
+        let (settings, early) = (self.settings.clone(), self.phase.take_early());
         match settings.agent {
             AgentKind::Silent => self.phase = Phase::Deaf,
             AgentKind::Echo => self.phase = Phase::Echo,
@@ -77,6 +80,12 @@ impl Call {
             AgentKind::Greeting | AgentKind::Assistant => {
                 self.talk = Some(Box::new(Talk::new(self.rate, &settings)));
                 self.first_audio_due = Some(at + ms(settings.limits.first_audio_ms));
+                let converses = self.converses();
+                // What was said before the start is for whoever listens; turns are taken from here on.
+                out.extend(early.into_iter().map(|pcm| match converses {
+                    true => Output::Converse(Converse::Audio(pcm)),
+                    false => Output::Listen(Listen::Audio(pcm)),
+                }));
                 self.greet(at, out);
             }
         }

@@ -1,8 +1,15 @@
 //! The phases of a call. Each holds only what is true in it, and a transition consumes the one before: a
 //! second greeting can't be written.
 
+use std::collections::VecDeque;
+
+use audio::{Pcm, SampleRate};
+
 use crate::Tick;
 use crate::reply::Reply;
+
+/// How much audio is kept from before the start: as much as passes until a stream is answered without one.
+const EARLY_US: u64 = 1_000_000;
 
 /// Where a call is.
 #[derive(Debug)]
@@ -34,8 +41,24 @@ pub(crate) enum Phase {
 pub(crate) struct Opening {
     /// When `connected` or the first audio came.
     pub(crate) first_sign: Option<Tick>,
+    /// The last of the audio that came.
+    early: VecDeque<Pcm>,
+}
+
+impl Opening {
+    /// Keeps a frame until it is known what it is for; the oldest go when it is more than [`EARLY_US`].
+    pub(crate) fn keep(&mut self, pcm: Pcm, rate: SampleRate) {
+        self.early.push_back(pcm);
+        let mut samples: usize = self.early.iter().map(|frame| frame.len()).sum();
+        while samples > rate.samples(EARLY_US) && self.early.len() > 1 {
+            samples -= self.early.pop_front().map_or(0, |oldest| oldest.len());
+        }
+    }
+
     /// Whether audio came.
-    pub(crate) audio: bool,
+    pub(crate) fn has_audio(&self) -> bool {
+        !self.early.is_empty()
+    }
 }
 
 /// Since when the caller is waited for.
@@ -55,6 +78,14 @@ pub(crate) struct Interruption {
 }
 
 impl Phase {
+    /// Takes the audio from before the start.
+    pub(crate) fn take_early(&mut self) -> VecDeque<Pcm> {
+        match self {
+            Self::Opening(opening) => std::mem::take(&mut opening.early),
+            _ => VecDeque::new(),
+        }
+    }
+
     /// The reply under way, whatever it is for.
     pub(crate) fn reply(&mut self) -> Option<&mut Reply> {
         match self {

@@ -1,6 +1,6 @@
 //! Who is let in, and the URL that lets them in.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use carriers::exotel::auth::{Auth, Denied, Granted, Knock};
 use carriers::exotel::token::{TokenUses, mint};
@@ -9,6 +9,7 @@ use http::{HeaderMap, header};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
+use crate::agent::Agent;
 use crate::config;
 use crate::gateway::Gateway;
 
@@ -25,8 +26,18 @@ pub(crate) fn checks(auth: &config::Auth, token_secret: &[u8; 32]) -> Auth {
     if auth.is_required() { checks.with_token_secret(token_secret.to_vec()) } else { checks }
 }
 
+/// What a connect webhook is answered.
+pub(crate) struct Invitation {
+    /// The media socket's URL.
+    pub(crate) url: String,
+    /// The id under which the call will come.
+    pub(crate) call: String,
+    /// The agent that will answer it.
+    pub(crate) agent: Option<Arc<Agent>>,
+}
+
 /// The media socket's URL for the call that a connect webhook is about. Nothing it is asked can make it fail.
-pub(crate) fn url_for(gateway: &Gateway, asked: &ConnectRequest, headers: &HeaderMap) -> String {
+pub(crate) fn invite(gateway: &Gateway, asked: &ConnectRequest, headers: &HeaderMap) -> Invitation {
     let config = &gateway.config;
     let base = match &config.public_url {
         Some(url) => url.clone(),
@@ -48,14 +59,17 @@ pub(crate) fn url_for(gateway: &Gateway, asked: &ConnectRequest, headers: &Heade
     if let Some(token) = &token {
         pairs.push(("k", token.as_str()));
     }
-    if let Some(agent) = agent.filter(|_| pairs.len() < 3) {
+    let agent = agent.filter(|_| pairs.len() < 3);
+    if let Some(agent) = agent {
         pairs.push(("agent", agent.as_str()));
     }
     let made = socket_url(&base, &config.ws_path, &pairs).or_else(|fault| {
         tracing::warn!(%fault, "the webhook's URL can't be made as asked");
         socket_url("http://localhost", &config.ws_path, &pairs)
     });
-    made.unwrap_or_else(|_| format!("wss://localhost{}", config.ws_path))
+    let url = made.unwrap_or_else(|_| format!("wss://localhost{}", config.ws_path));
+    let agent = agent.map_or_else(|| gateway.default_agent(), |name| gateway.agent(name));
+    Invitation { url, call, agent }
 }
 
 /// Whether a media socket may be opened.

@@ -54,6 +54,14 @@ impl Agent {
     }
 }
 
+impl Agent {
+    /// Whether a call with this agent needs any vendor that can be opened ahead.
+    pub(crate) fn has_vendors(&self) -> bool {
+        self.settings.agent.listens()
+            && (self.recogniser.is_some() || self.voice.is_some() || self.speech_to_speech.is_some())
+    }
+}
+
 impl fmt::Debug for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Agent")

@@ -301,7 +301,8 @@ impl CallTask {
                 Output::Listen(what) => self.vendors.listen(what, &mut self.counts.overruns),
                 Output::Think { turn, prompt } => self.vendors.think(&self.agent, turn, prompt),
                 Output::Voice { utterance, say } => {
-                    self.vendors.voice(&self.agent, utterance, say, self.carrier.rate)
+                    self.scratch.1.extend(self.vendors.voice(&self.agent, utterance, say));
+                    None
                 }
                 Output::Converse(what) => self.vendors.converse(what, &mut self.counts.overruns),
                 Output::Hurry(turn) => {
@@ -342,6 +343,23 @@ impl CallTask {
         }
     }
 
+    /// Takes the vendors that wait for this call, or opens them now. Gives the call's end when there is no room.
+    fn open_vendors(&mut self) -> Option<Input> {
+        let (gateway, agent, rate) = (&self.gateway, &self.agent, self.carrier.rate);
+        if self.vendors.are_unopened()
+            && let Some(ready) = gateway.prepared.take(&self.seat.session.call, agent, rate)
+        {
+            self.vendors = ready;
+        }
+        let mut opened = self.vendors.open(agent, rate);
+        if opened.is_err() && gateway.prepared.give_up() > 0 {
+            opened = self.vendors.open(agent, rate);
+        }
+        let Err(NoRoom(why)) = opened else { return None };
+        tracing::warn!(why, "no recogniser has room for this call");
+        Some(Input::End(EndReason::NoCapacity))
+    }
+
     fn happened(&mut self, at: Tick, event: &Event) -> Option<Input> {
         trace::event(event);
         self.keeper.event(event);
@@ -350,10 +368,7 @@ impl CallTask {
                 self.gateway.metrics.answered(Duration::from_micros(at.0));
                 if *lazily {
                     self.keeper.answered(self.carrier.rate);
-                    if let Err(NoRoom(why)) = self.vendors.open_ears(&self.agent, self.carrier.rate) {
-                        tracing::warn!(why, "no recogniser has room for this call");
-                        return Some(Input::End(EndReason::NoCapacity));
-                    }
+                    return self.open_vendors();
                 }
             }
             Event::Latency { turn, parts } => self.gateway.metrics.turn(*turn, parts),

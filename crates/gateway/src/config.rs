@@ -56,6 +56,9 @@ pub struct Timing {
     pub send_limit: Duration,
     /// How long a signed token holds, from the connect webhook to the socket.
     pub token_ttl: Duration,
+    /// How long vendors that the connect webhook had opened wait for the call. Zero: none is opened before the
+    /// call is there.
+    pub prepared_for: Duration,
 }
 
 impl Default for Config {
@@ -79,6 +82,7 @@ impl Default for Timing {
             silent_for: Duration::from_secs(25),
             send_limit: Duration::from_secs(5),
             token_ttl: Duration::from_secs(60),
+            prepared_for: Duration::from_secs(15),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::admission;
 use crate::agent::{Agent, Agents};
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::prepared::Prepared;
 use crate::sessions::Sessions;
 use crate::socket::MediaSocket;
 
@@ -32,6 +33,7 @@ pub struct Gateway {
     pub(crate) store: Option<Store>,
     pub(crate) metrics: Metrics,
     pub(crate) sessions: Sessions,
+    pub(crate) prepared: Prepared,
     pub(crate) auth: Auth,
     pub(crate) token_secret: [u8; 32],
     pub(crate) token_uses: Mutex<TokenUses>,
@@ -83,6 +85,7 @@ impl Gateway {
             store,
             metrics: Metrics::new(),
             sessions: Sessions::default(),
+            prepared: Prepared::default(),
             tasks: TaskTracker::new(),
             agents: ArcSwap::from_pointee(agents),
             places: Arc::new(Semaphore::new(config.max_calls)),
@@ -128,6 +131,7 @@ impl Gateway {
     /// them. Gives how many had to be ended.
     pub async fn drain(&self, limit: Duration) -> usize {
         self.draining.store(true, Relaxed);
+        self.prepared.give_up();
         let until = Instant::now() + limit;
         while self.sessions.len() > 0 && Instant::now() < until {
             tokio::time::sleep(DRAIN_ROUND.min(until - Instant::now())).await;

@@ -16,6 +16,7 @@ mod listener;
 mod masked;
 mod metrics;
 mod port_owner;
+mod prepared;
 mod problem;
 mod routes;
 mod sessions;

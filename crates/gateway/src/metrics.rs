@@ -151,6 +151,11 @@ impl Metrics {
     }
 }
 
+/// What became of vendors that were opened ahead of a call.
+pub(crate) fn prepared(outcome: &'static str) {
+    counter!("trunkline_prepared_total", "outcome" => outcome).increment(1);
+}
+
 /// A connection or an upgrade was refused.
 pub(crate) fn rejected(reason: &'static str) {
     counter!("trunkline_ws_rejected_total", "reason" => reason).increment(1);
@@ -187,5 +192,10 @@ fn describe() {
     describe_counter!("trunkline_call_panics_total", Unit::Count, "Calls that a fault of ours ended.");
     describe_counter!("trunkline_ws_frames_total", Unit::Count, "Messages on media sockets.");
     describe_counter!("trunkline_ws_rejected_total", Unit::Count, "Connections and upgrades refused.");
+    describe_counter!(
+        "trunkline_prepared_total",
+        Unit::Count,
+        "Vendors opened when a call was announced, by what became of them."
+    );
     describe_counter!("trunkline_provider_requests_total", Unit::Count, "Requests to vendors that ended.");
 }

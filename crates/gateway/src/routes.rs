@@ -39,8 +39,12 @@ async fn connect(State(gateway): State<Arc<Gateway>>, request: Request) -> Respo
     let began = Instant::now();
     let asked = Asked::read(request).await;
     let request = ConnectRequest::parse(&asked.query, asked.content_type(), &asked.body);
-    let answer = ConnectAnswer { url: admission::url_for(&gateway, &request, &asked.headers) };
+    let invitation = admission::invite(&gateway, &request, &asked.headers);
+    let answer = ConnectAnswer { url: invitation.url };
     asked.log("connect webhook", began);
+    if let Some(agent) = invitation.agent {
+        gateway.prepare(invitation.call, agent);
+    }
     let mut response = Json(answer).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

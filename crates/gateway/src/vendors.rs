@@ -2,44 +2,33 @@
 //! it, so that a call that needs none costs none.
 
 mod errands;
+mod listening;
+
+use std::collections::VecDeque;
 
 use audio::SampleRate;
-use call::{
-    Converse, Conversed, Fault, Heard, Input, Listen, Prompt, Say, Thought, ToolId, TurnId, UtteranceId,
-    Voiced,
-};
-use providers::{
-    Answers, ConverseSpec, Converser, ListenSpec, Recogniser, Refused, Running, Speaker, VoiceSpec,
-};
+use call::{Conversed, Fault, Heard, Input, Prompt, Say, Thought, ToolId, TurnId, UtteranceId, Voiced};
+use providers::recorded::Recording;
+use providers::{Answers, Running, Speaker, VoiceSpec};
 use records::CallRecord;
 use tokio::sync::mpsc;
 
 use self::errands::Errands;
+use self::listening::{Ears, Partner};
+
+pub(crate) use self::listening::NoRoom;
+
 use crate::agent::Agent;
 use crate::metrics::Metrics;
 
 /// How many answers may wait for the call. It reads them at once, so this bounds a burst.
 const INBOX: usize = 64;
 
-/// The recogniser's state.
-enum Ears {
-    Unopened,
-    Open(Box<dyn Recogniser>),
-    /// It could not be opened; each stretch of speech is answered with this.
-    Deaf(String),
-}
-
-/// The speech-to-speech agent's state.
-enum Partner {
-    Unopened,
-    Open(Box<dyn Converser>),
-    /// It could not be opened; the call is told so when it first says something.
-    Absent(String),
-}
-
 /// What is under way at the vendors of one call. Dropping it withdraws all of it.
 pub(crate) struct Vendors {
     inbox: Option<(mpsc::Sender<Input>, mpsc::Receiver<Input>)>,
+    /// Answers that came before there was a call to read them.
+    early: VecDeque<Input>,
     ears: Ears,
     partner: Partner,
     thinking: Option<(TurnId, Running)>,
@@ -49,14 +38,11 @@ pub(crate) struct Vendors {
     errands: Errands,
 }
 
-/// No recogniser has room for this call.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NoRoom(pub(crate) String);
-
 impl Vendors {
     pub(crate) const fn new() -> Self {
         Self {
             inbox: None,
+            early: VecDeque::new(),
             ears: Ears::Unopened,
             partner: Partner::Unopened,
             thinking: None,
@@ -66,8 +52,49 @@ impl Vendors {
         }
     }
 
+    /// Opens what listens and what speaks, when the stream's rate is known and before a word is spoken.
+    ///
+    /// `Err` when all places are taken. The call is then ended with `no_capacity` instead of being answered by an
+    /// agent that hears nothing: closing the socket lets the carrier's flow go on to its next step, which is the
+    /// operator's to choose (a person, a message). A recogniser that can't work at all leaves the call as it is:
+    /// greeting and key presses still serve the caller.
+    pub(crate) fn open(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), NoRoom> {
+        if !agent.settings.agent.listens() {
+            return Ok(());
+        }
+        self.open_ears(agent, rate)?;
+        if !agent.settings.converses() {
+            self.open_mouth(agent, rate);
+            agent.model.iter().for_each(|model| model.warm());
+            agent.voice.iter().for_each(|voice| voice.warm());
+        }
+        Ok(())
+    }
+
+    /// Whether nothing was opened or asked yet.
+    pub(crate) const fn are_unopened(&self) -> bool {
+        self.inbox.is_none() && matches!(self.ears, Ears::Unopened)
+    }
+
+    /// Keeps what came while nobody was there to read it. `false` when it says that a vendor is gone.
+    pub(crate) fn keep_early(&mut self) -> bool {
+        while let Some((_, answers)) = &mut self.inbox
+            && let Ok(answer) = answers.try_recv()
+        {
+            let lost = matches!(answer, Input::Heard { what: Heard::Lost(_), .. });
+            if lost || matches!(answer, Input::Conversed(Conversed::Failed(_))) {
+                return false;
+            }
+            self.early.push_back(answer);
+        }
+        true
+    }
+
     /// The next answer of any vendor; waits for ever when none was asked. May be dropped while it waits.
     pub(crate) async fn next(&mut self) -> Input {
+        if let Some(answer) = self.early.pop_front() {
+            return answer;
+        }
         match &mut self.inbox {
             // The sender is kept beside the receiver, so there is always a next answer to wait for.
             Some((_, answers)) => match answers.recv().await {
@@ -80,7 +107,7 @@ impl Vendors {
 
     /// An answer that is there already.
     pub(crate) fn ready(&mut self) -> Option<Input> {
-        self.inbox.as_mut()?.1.try_recv().ok()
+        self.early.pop_front().or_else(|| self.inbox.as_mut()?.1.try_recv().ok())
     }
 
     /// Notes what an answer ends, before the core gets it.
@@ -123,103 +150,6 @@ impl Vendors {
         }
     }
 
-    /// Opens the recogniser, when the stream's rate is known and before a word is spoken.
-    ///
-    /// `Err` when all places are taken. The call is then ended with `no_capacity` instead of being answered by an
-    /// agent that hears nothing: closing the socket lets the carrier's flow go on to its next step, which is the
-    /// operator's to choose (a person, a message). A recogniser that can't work at all leaves the call as it is:
-    /// greeting and key presses still serve the caller.
-    pub(crate) fn open_ears(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), NoRoom> {
-        if agent.settings.converses() {
-            return self.open_partner(agent, rate);
-        }
-        if !agent.settings.agent.listens() || !matches!(self.ears, Ears::Unopened) {
-            return Ok(());
-        }
-        let Some(vendor) = &agent.recogniser else {
-            self.ears = Ears::Deaf("this agent has no recogniser".to_owned());
-            return Ok(());
-        };
-        let spec = ListenSpec { rate, language: agent.language.clone(), phrases: agent.phrases.clone() };
-        match vendor.open(&spec, self.answers()) {
-            Ok(recogniser) => self.ears = Ears::Open(recogniser),
-            Err(Refused::Busy(why)) => return Err(NoRoom(why)),
-            Err(Refused::Unavailable(why)) => {
-                tracing::error!(
-                    vendor = vendor.name(),
-                    why,
-                    "the recogniser can't work; the call goes on deaf"
-                );
-                self.ears = Ears::Deaf(why);
-            }
-        }
-        Ok(())
-    }
-
-    fn open_partner(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), NoRoom> {
-        if !matches!(self.partner, Partner::Unopened) {
-            return Ok(());
-        }
-        let Some(vendor) = &agent.speech_to_speech else {
-            self.partner = Partner::Absent("this agent has no speech-to-speech vendor".to_owned());
-            return Ok(());
-        };
-        let spec = ConverseSpec {
-            rate,
-            language: agent.language.clone(),
-            system: agent.settings.prompt.clone(),
-            tools: agent.settings.tools.offered(),
-        };
-        match vendor.open(&spec, self.answers()) {
-            Ok(partner) => self.partner = Partner::Open(partner),
-            Err(Refused::Busy(why)) => return Err(NoRoom(why)),
-            Err(Refused::Unavailable(why)) => self.partner = Partner::Absent(why),
-        }
-        Ok(())
-    }
-
-    /// Hands the speech-to-speech agent a frame or a sign. Gives the answer that it can't give itself. `overruns`
-    /// counts frames that were lost to a full queue.
-    pub(crate) fn converse(&mut self, what: Converse, overruns: &mut u64) -> Option<Input> {
-        let is_audio = matches!(what, Converse::Audio(_));
-        let why = match &mut self.partner {
-            Partner::Open(partner) => {
-                if partner.take(what).is_ok() {
-                    return None;
-                }
-                if is_audio {
-                    *overruns += 1;
-                    return None;
-                }
-                "its queue is full".to_owned()
-            }
-            Partner::Absent(why) => why.clone(),
-            Partner::Unopened => "the stream has not started".to_owned(),
-        };
-        Some(Input::Conversed(Conversed::Failed(Fault::local(why))))
-    }
-
-    /// Hands the recogniser a frame or a sign. Gives the answer that it can't give itself. `overruns` counts
-    /// frames that were lost to a full queue.
-    pub(crate) fn listen(&mut self, what: Listen, overruns: &mut u64) -> Option<Input> {
-        let finished = match &what {
-            Listen::Finish(speech) => Some(*speech),
-            Listen::Audio(_) | Listen::Began(_) => None,
-        };
-        let failure = match &mut self.ears {
-            Ears::Open(recogniser) => {
-                if recogniser.listen(what).is_ok() {
-                    return None;
-                }
-                *overruns += 1;
-                "its queue is full".to_owned()
-            }
-            Ears::Deaf(why) => why.clone(),
-            Ears::Unopened => "the stream has not started".to_owned(),
-        };
-        finished.map(|speech| Input::Heard { speech, what: Heard::Failed(Fault::local(failure)) })
-    }
-
     /// Asks the model. Gives the answer at once when there is none to ask.
     pub(crate) fn think(&mut self, agent: &Agent, turn: TurnId, prompt: Prompt) -> Option<Input> {
         let Some(model) = &agent.model else {
@@ -259,35 +189,30 @@ impl Vendors {
         self.thinking.take_if(|(asked, _)| *asked == turn);
     }
 
-    /// Asks the voice. Gives the answer at once when there is none to ask.
-    pub(crate) fn voice(
-        &mut self,
-        agent: &Agent,
-        utterance: UtteranceId,
-        say: Say,
-        rate: SampleRate,
-    ) -> Option<Input> {
+    /// Asks the voice. Gives the answers that need none: a recording, or that there is no voice.
+    pub(crate) fn voice(&mut self, agent: &Agent, utterance: UtteranceId, say: Say) -> Vec<Input> {
         let text = match say {
             Say::Text(text) => text,
-            Say::Recorded(_) => {
-                let what = Voiced::Failed(Fault::local("there is no such recording"));
-                return Some(Input::Voiced { utterance, what });
+            Say::Recorded(what) => {
+                let Recording { rate, pcm, .. } = Recording::of(what, &agent.language);
+                let audio = Voiced::Audio { rate: *rate, pcm: pcm.clone() };
+                return [audio, Voiced::Done].map(|what| Input::Voiced { utterance, what }).into();
             }
         };
-        let Some(voice) = &agent.voice else {
+        let Some(mouth) = &mut self.mouth else {
             let what = Voiced::Failed(Fault::local("this agent has no voice"));
-            return Some(Input::Voiced { utterance, what });
+            return vec![Input::Voiced { utterance, what }];
         };
-        let running = match &mut self.mouth {
-            Some(mouth) => mouth.speak(utterance, text),
-            none => {
-                let spec = VoiceSpec { rate, language: agent.language.clone() };
-                let (sender, _) = self.inbox.get_or_insert_with(|| mpsc::channel(INBOX));
-                none.insert(voice.open(&spec, Answers::new(sender.clone()))).speak(utterance, text)
-            }
-        };
-        self.speaking.push((utterance, running));
-        None
+        self.speaking.push((utterance, mouth.speak(utterance, text)));
+        Vec::new()
+    }
+
+    /// Opens the voice, at the rate that the call would like.
+    fn open_mouth(&mut self, agent: &Agent, rate: SampleRate) {
+        if let (None, Some(voice)) = (&self.mouth, &agent.voice) {
+            let spec = VoiceSpec { rate, language: agent.language.clone() };
+            self.mouth = Some(voice.open(&spec, self.answers()));
+        }
     }
 
     /// Withdraws an utterance.

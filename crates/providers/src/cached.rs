@@ -134,7 +134,7 @@ impl CachedVoice {
     }
 
     /// Renders every fixed sentence in the background, one after the other. Needs a runtime.
-    pub fn warm(&self, spec: &VoiceSpec) {
+    pub fn render_ahead(&self, spec: &VoiceSpec) {
         let (voice, spec) = (self.clone(), spec.clone());
         tokio::spawn(async move {
             for text in voice.fixed.iter() {
@@ -170,6 +170,10 @@ impl CachedVoice {
 impl TextToSpeech for CachedVoice {
     fn name(&self) -> &str {
         self.voice.name()
+    }
+
+    fn warm(&self) {
+        self.voice.warm();
     }
 
     fn open(&self, spec: &VoiceSpec, answers: Answers) -> Box<dyn Speaker> {
@@ -386,7 +390,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_rendered_ahead_is_there() {
         let (voice, asked) = cached(Manner::slow(Duration::from_millis(300)), 1 << 20);
-        voice.warm(&VoiceSpec::at(R8));
+        voice.render_ahead(&VoiceSpec::at(R8));
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(asked.load(Relaxed), 2);
         let began = tokio::time::Instant::now();

@@ -12,6 +12,7 @@ mod pump;
 mod socket;
 mod voice_http;
 mod voice_socket;
+mod warm;
 
 use std::time::Duration;
 

@@ -86,6 +86,10 @@ pub trait LanguageModel: Send + Sync {
     /// The name in configuration, logs and metrics.
     fn name(&self) -> &str;
 
+    /// A call is coming: opens what can be opened before the first question. Nothing blocks, and asking often
+    /// costs nothing.
+    fn warm(&self) {}
+
     /// Asks. Answers are `Input::Thought` of this turn: deltas and actions, then exactly one `Done` or `Failed`.
     fn ask(&self, turn: TurnId, prompt: Prompt, answers: Answers) -> Running;
 }
@@ -110,6 +114,10 @@ impl VoiceSpec {
 pub trait TextToSpeech: Send + Sync {
     /// The name in configuration, logs and metrics.
     fn name(&self) -> &str;
+
+    /// A call is coming: opens what can be opened before the first word. Nothing blocks, and asking often costs
+    /// nothing.
+    fn warm(&self) {}
 
     /// Opens a voice for one call. Nothing blocks: where a connection is needed, it is being opened.
     fn open(&self, spec: &VoiceSpec, answers: Answers) -> Box<dyn Speaker>;

@@ -12,7 +12,6 @@ use crate::bind::Arrival;
 use crate::line::{self, Line};
 use crate::metrics::Out;
 use crate::socket::{Received, SendFault};
-use crate::vendors::NoRoom;
 
 impl CallTask {
     /// Pings, and ends a call whose peer gives no sign of life.
@@ -110,9 +109,8 @@ impl CallTask {
             self.open_stream(&start.stream, start.rate);
         }
         self.attach().await;
-        if let Err(NoRoom(why)) = self.vendors.open_ears(&self.agent, self.carrier.rate) {
-            tracing::warn!(why, "no recogniser has room for this call");
-            return self.step(Input::End(EndReason::NoCapacity)).await;
+        if let Some(end) = self.open_vendors() {
+            return self.step(end).await;
         }
         self.step(Input::Carrier(CarrierEvent::Start(start))).await;
     }

@@ -113,6 +113,10 @@ impl LanguageModel for HttpModel {
         &self.link.id.vendor
     }
 
+    fn warm(&self) {
+        self.link.net.warm(&self.link.dialect.probe().url);
+    }
+
     fn ask(&self, turn: TurnId, prompt: Prompt, answers: Answers) -> Running {
         let model = self.clone();
         Running::spawn(async move {

@@ -1,6 +1,7 @@
 //! What all drivers of a process share: connections, trust, and the faults that are injected.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use call::{Fault, FaultClass};
@@ -53,6 +54,8 @@ pub struct Net {
     pub(super) upgrades: reqwest::Client,
     pub(super) connect: Duration,
     pub(super) injector: Injector,
+    /// When a connection was last opened ahead, by the server's address.
+    pub(super) warmed: Mutex<BTreeMap<String, tokio::time::Instant>>,
 }
 
 impl Net {
@@ -77,7 +80,13 @@ impl Net {
             .http2_keep_alive_timeout(Duration::from_secs(5))
             .build()
             .map_err(NetError::Client)?;
-        Ok(Self { requests, upgrades, connect: options.connect, injector: Injector::new() })
+        Ok(Self {
+            requests,
+            upgrades,
+            connect: options.connect,
+            injector: Injector::new(),
+            warmed: Mutex::default(),
+        })
     }
 
     /// From now on these faults are injected. For development only: whoever calls this must have refused it in

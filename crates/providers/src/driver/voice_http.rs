@@ -54,6 +54,10 @@ impl TextToSpeech for HttpVoice {
         &self.link.id.vendor
     }
 
+    fn warm(&self) {
+        self.link.net.warm(&self.link.dialect.probe().url);
+    }
+
     fn open(&self, spec: &VoiceSpec, answers: Answers) -> Box<dyn Speaker> {
         Box::new(Mouth { link: self.link.clone(), spec: spec.clone(), answers })
     }

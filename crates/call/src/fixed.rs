@@ -1,0 +1,31 @@
+//! The sentences that are the same in every call, cut as a call cuts them, so that they can be spoken once and
+//! kept.
+
+use crate::Settings;
+use crate::sentence::Sentences;
+
+impl Settings {
+    /// What a voice is asked for word for word in call after call: greeting, idle prompt, apology, goodbye.
+    pub fn fixed_sentences(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for text in [&self.greeting, &self.idle.prompt, &self.apology, &self.idle.goodbye] {
+            let mut sentences = Sentences::default();
+            sentences.push(text, |sentence| all.push(sentence));
+            sentences.finish(|sentence| all.push(sentence));
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_are_cut_into_sentences() {
+        let mut settings = Settings { greeting: "Hello. Dr. Rao's desk!".to_owned(), ..Settings::default() };
+        settings.apology = String::new();
+        settings.idle.prompt = "Are you there?".to_owned();
+        assert_eq!(settings.fixed_sentences(), ["Hello.", "Dr. Rao's desk!", "Are you there?", "Goodbye."]);
+    }
+}

@@ -1,0 +1,122 @@
+//! What listens to the caller: the recogniser, or the speech-to-speech agent in its place.
+
+use audio::SampleRate;
+use call::{Converse, Conversed, Fault, Heard, Input, Listen};
+use providers::{ConverseSpec, Converser, ListenSpec, Recogniser, Refused};
+
+use super::Vendors;
+use crate::agent::Agent;
+
+/// The recogniser's state.
+pub(super) enum Ears {
+    Unopened,
+    Open(Box<dyn Recogniser>),
+    /// It could not be opened; each stretch of speech is answered with this.
+    Deaf(String),
+}
+
+/// The speech-to-speech agent's state.
+pub(super) enum Partner {
+    Unopened,
+    Open(Box<dyn Converser>),
+    /// It could not be opened; the call is told so when it first says something.
+    Absent(String),
+}
+
+/// No recogniser has room for this call.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NoRoom(pub(crate) String);
+
+impl Vendors {
+    /// Opens what listens. `Err` when all places are taken.
+    pub(super) fn open_ears(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), NoRoom> {
+        if agent.settings.converses() {
+            return self.open_partner(agent, rate);
+        }
+        if !matches!(self.ears, Ears::Unopened) {
+            return Ok(());
+        }
+        let Some(vendor) = &agent.recogniser else {
+            self.ears = Ears::Deaf("this agent has no recogniser".to_owned());
+            return Ok(());
+        };
+        let spec = ListenSpec { rate, language: agent.language.clone(), phrases: agent.phrases.clone() };
+        match vendor.open(&spec, self.answers()) {
+            Ok(recogniser) => self.ears = Ears::Open(recogniser),
+            Err(Refused::Busy(why)) => return Err(NoRoom(why)),
+            Err(Refused::Unavailable(why)) => {
+                tracing::error!(
+                    vendor = vendor.name(),
+                    why,
+                    "the recogniser can't work; the call goes on deaf"
+                );
+                self.ears = Ears::Deaf(why);
+            }
+        }
+        Ok(())
+    }
+
+    fn open_partner(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), NoRoom> {
+        if !matches!(self.partner, Partner::Unopened) {
+            return Ok(());
+        }
+        let Some(vendor) = &agent.speech_to_speech else {
+            self.partner = Partner::Absent("this agent has no speech-to-speech vendor".to_owned());
+            return Ok(());
+        };
+        let spec = ConverseSpec {
+            rate,
+            language: agent.language.clone(),
+            system: agent.settings.prompt.clone(),
+            tools: agent.settings.tools.offered(),
+        };
+        match vendor.open(&spec, self.answers()) {
+            Ok(partner) => self.partner = Partner::Open(partner),
+            Err(Refused::Busy(why)) => return Err(NoRoom(why)),
+            Err(Refused::Unavailable(why)) => self.partner = Partner::Absent(why),
+        }
+        Ok(())
+    }
+
+    /// Hands the speech-to-speech agent a frame or a sign. Gives the answer that it can't give itself. `overruns`
+    /// counts frames that were lost to a full queue.
+    pub(crate) fn converse(&mut self, what: Converse, overruns: &mut u64) -> Option<Input> {
+        let is_audio = matches!(what, Converse::Audio(_));
+        let why = match &mut self.partner {
+            Partner::Open(partner) => {
+                if partner.take(what).is_ok() {
+                    return None;
+                }
+                if is_audio {
+                    *overruns += 1;
+                    return None;
+                }
+                "its queue is full".to_owned()
+            }
+            Partner::Absent(why) => why.clone(),
+            Partner::Unopened => "the stream has not started".to_owned(),
+        };
+        Some(Input::Conversed(Conversed::Failed(Fault::local(why))))
+    }
+
+    /// Hands the recogniser a frame or a sign. Gives the answer that it can't give itself. `overruns` counts
+    /// frames that were lost to a full queue.
+    pub(crate) fn listen(&mut self, what: Listen, overruns: &mut u64) -> Option<Input> {
+        let finished = match &what {
+            Listen::Finish(speech) => Some(*speech),
+            Listen::Audio(_) | Listen::Began(_) => None,
+        };
+        let failure = match &mut self.ears {
+            Ears::Open(recogniser) => {
+                if recogniser.listen(what).is_ok() {
+                    return None;
+                }
+                *overruns += 1;
+                "its queue is full".to_owned()
+            }
+            Ears::Deaf(why) => why.clone(),
+            Ears::Unopened => "the stream has not started".to_owned(),
+        };
+        finished.map(|speech| Input::Heard { speech, what: Heard::Failed(Fault::local(failure)) })
+    }
+}
