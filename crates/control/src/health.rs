@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::json;
 
-use crate::Control;
+use crate::{Control, providers};
 
 /// 200 while the runtime's timers go.
 pub(crate) async fn livez(State(control): State<Arc<Control>>) -> Response {
@@ -34,7 +34,12 @@ pub(crate) async fn readyz(State(control): State<Arc<Control>>, RawQuery(query):
             Some(fault) => writeln!(text, "[-]{} {fault}", check.name),
         };
     }
-    text.push_str(if ready { "ok\n" } else { "not ready\n" });
+    let all_well = !verbose || providers::describe(&control, &mut text);
+    text.push_str(match (ready, all_well) {
+        (true, true) => "ok\n",
+        (true, false) => "ok, degraded\n",
+        (false, _) => "not ready\n",
+    });
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, text).into_response()
 }

@@ -6,6 +6,7 @@ mod calls;
 mod health;
 mod heartbeat;
 mod problem;
+mod providers;
 mod recorder;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use secrecy::SecretString;
 use store::Store;
 
 pub use heartbeat::Heartbeat;
+pub use providers::{Capability, LastFailure, Latency, Link, LinkState, Vendors};
 pub use recorder::{Recorder, RecorderError, measure_store};
 
 /// What the control plane asks the data plane. None of it waits.
@@ -37,6 +39,8 @@ pub struct Control {
     pub store: Store,
     /// The data plane.
     pub data_plane: Arc<dyn DataPlane>,
+    /// The vendors; without them there is nothing to show of any.
+    pub vendors: Option<Arc<dyn Vendors>>,
     /// The runtime's pulse.
     pub heartbeat: Heartbeat,
     /// The metrics; without it `/metrics` is 404.
@@ -52,6 +56,7 @@ pub fn router(control: Control) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/health", get(health::health))
         .route("/metrics", get(recorder::metrics))
+        .route("/api/v1/providers", get(providers::providers))
         .route("/api/v1/calls", get(calls::list))
         .route("/api/v1/calls/{id}", get(calls::load))
         .with_state(Arc::new(control))

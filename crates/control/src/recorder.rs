@@ -10,9 +10,9 @@ use metrics::{Unit, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use store::Store;
 
-use crate::Control;
 use crate::auth::allowed;
 use crate::problem::{problem, unauthorized};
+use crate::{Control, providers};
 
 /// Histogram bounds in seconds: 5 ms to 10 s for what callers wait for, and finer steps below for what is our own.
 const SECONDS: [f64; 16] =
@@ -54,6 +54,11 @@ pub fn measure_store(store: &Store) {
 }
 
 fn describe() {
+    describe_gauge!(
+        "trunkline_providers_degraded",
+        Unit::Count,
+        "Links to vendors that fail or are left alone for a while."
+    );
     describe_gauge!("trunkline_disk_free_bytes", Unit::Bytes, "Free space where calls are kept.");
     describe_gauge!("trunkline_store_queued_bytes", Unit::Bytes, "What waits to be written.");
     describe_counter!(
@@ -71,6 +76,7 @@ pub(crate) async fn metrics(State(control): State<Arc<Control>>, headers: Header
     match &control.recorder {
         Some(recorder) => {
             measure_store(&control.store);
+            providers::measure(&control);
             let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
             (kind, recorder.0.render()).into_response()
         }

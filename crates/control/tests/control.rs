@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use control::{Control, DataPlane, Heartbeat, router};
+use control::{
+    Capability, Control, DataPlane, Heartbeat, LastFailure, Latency, Link, LinkState, Vendors, router,
+};
 use http::{Request, StatusCode};
 use records::{CallCounters, CallRecord, EndReason};
 use serde_json::Value;
@@ -37,6 +39,45 @@ impl DataPlane for Plane {
     }
 }
 
+/// Vendors that do as they are told.
+struct Outside(Vec<Link>);
+
+impl Vendors for Outside {
+    fn capabilities(&self) -> Vec<Capability> {
+        vec![Capability {
+            vendor: "deepgram".to_owned(),
+            role: "speech_to_text",
+            rates: vec![8000, 16_000],
+            streams: true,
+            about: "streaming".to_owned(),
+        }]
+    }
+
+    fn links(&self) -> Vec<Link> {
+        self.0.clone()
+    }
+}
+
+fn link(vendor: &str, state: LinkState) -> Link {
+    Link {
+        vendor: vendor.to_owned(),
+        role: "speech_to_text",
+        transport: "websocket",
+        state,
+        breaker: if state == LinkState::Down { "open" } else { "closed" },
+        open_for_ms: (state == LinkState::Down).then_some(4000),
+        requests: 7,
+        failures: BTreeMap::from([("network".to_owned(), 3)]),
+        last_success_at: None,
+        last_failure: Some(LastFailure {
+            at: "2026-11-21T12:00:00Z".to_owned(),
+            class: "network".to_owned(),
+            why: "the connection broke".to_owned(),
+        }),
+        latency_ms: Some(Latency { p50: 80.0, p95: 140.5 }),
+    }
+}
+
 struct Fixture {
     plane: Arc<Plane>,
     store: Store,
@@ -45,12 +86,17 @@ struct Fixture {
 }
 
 fn fixture(token: Option<&str>) -> Fixture {
+    fixture_with(token, Vec::new())
+}
+
+fn fixture_with(token: Option<&str>, links: Vec<Link>) -> Fixture {
     let data = tempfile::tempdir().unwrap();
     let store = Store::open(data.path()).unwrap();
     let plane = Arc::new(Plane::default());
     let router = router(Control {
         store: store.clone(),
         data_plane: plane.clone(),
+        vendors: Some(Arc::new(Outside(links))),
         heartbeat: Heartbeat::start(|| {}),
         recorder: None,
         token: token.map(Into::into),
@@ -163,4 +209,34 @@ async fn what_is_no_id_is_no_path() {
         let (status, kind, _) = fixture.get(&format!("/api/v1/calls?{query}"), None).await;
         assert_eq!((status, kind.as_str()), (StatusCode::BAD_REQUEST, "application/problem+json"), "{query}");
     }
+}
+
+#[tokio::test]
+async fn an_outage_of_a_vendor_is_shown_and_takes_no_calls_away() {
+    let links = vec![link("deepgram", LinkState::Down), link("openai", LinkState::Up)];
+    let fixture = fixture_with(Some("007"), links);
+    let (status, _, body) = fixture.get("/readyz", None).await;
+    assert_eq!((status, body.as_str()), (StatusCode::OK, "ok\n"));
+    let (status, _, body) = fixture.get("/readyz?verbose", None).await;
+    assert_eq!(status, StatusCode::OK);
+    let down = "[!]provider deepgram speech_to_text (websocket) down: network at 2026-11-21T12:00:00Z\n";
+    assert!(body.contains(down), "{body}");
+    assert!(body.contains("[+]provider openai speech_to_text (websocket) up\n"), "{body}");
+    assert!(body.ends_with("ok, degraded\n"), "{body}");
+
+    let (status, kind, _) = fixture.get("/api/v1/providers", None).await;
+    assert_eq!((status, kind.as_str()), (StatusCode::UNAUTHORIZED, "application/problem+json"));
+    let (_, _, body) = fixture.get("/api/v1/providers", Some("007")).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["status"], "degraded");
+    assert_eq!(
+        body["links"][0],
+        serde_json::json!({
+            "vendor": "deepgram", "role": "speech_to_text", "transport": "websocket", "state": "down",
+            "breaker": "open", "open_for_ms": 4000, "requests": 7, "failures": { "network": 3 },
+            "last_failure": { "at": "2026-11-21T12:00:00Z", "class": "network", "why": "the connection broke" },
+            "latency_ms": { "p50": 80.0, "p95": 140.5 }
+        })
+    );
+    assert_eq!(body["capabilities"][0]["rates"], serde_json::json!([8000, 16_000]));
 }

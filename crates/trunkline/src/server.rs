@@ -89,6 +89,7 @@ impl Server {
         });
         let routes = gateway.router().merge(control::router(Control {
             store: store.clone(),
+            vendors: None,
             data_plane: Arc::new(Plane(gateway.clone())),
             heartbeat: heartbeat.clone(),
             recorder: Some(recorder),
