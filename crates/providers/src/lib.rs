@@ -3,6 +3,7 @@
 pub mod anthropic;
 pub mod dialect;
 pub mod driver;
+pub mod elevenlabs;
 pub mod fake;
 pub mod google;
 pub mod local;
