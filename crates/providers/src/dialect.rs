@@ -9,6 +9,7 @@ pub(crate) mod golden;
 mod history;
 mod model;
 mod sse;
+mod token;
 mod usual;
 mod voice;
 
@@ -23,6 +24,7 @@ pub use ear::{EarDialect, EarSession, EarSocketDialect};
 pub(crate) use history::{Called, Given, Turn, turns};
 pub use model::{ModelDecoder, ModelDialect};
 pub use sse::SseDecoder;
+pub use token::{Token, TokenDialect};
 pub use usual::{class_of, one_line, retry_after};
 pub use voice::{AudioDecoder, VoiceDialect, VoiceSession, VoiceSocketDialect};
 

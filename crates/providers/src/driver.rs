@@ -10,6 +10,7 @@ mod net;
 mod pace;
 mod pump;
 mod socket;
+mod token;
 mod voice_http;
 mod voice_socket;
 mod warm;
@@ -25,6 +26,7 @@ pub use ear_http::HttpEar;
 pub use ear_socket::SocketEar;
 pub use model::HttpModel;
 pub use net::{Net, NetError, NetOptions};
+pub use token::ExchangedTokens;
 pub use voice_http::HttpVoice;
 pub use voice_socket::SocketVoice;
 
