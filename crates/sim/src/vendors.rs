@@ -5,12 +5,19 @@
 //! `fail-429` and so on are refused with that status; the rest is in [`Manner`]. So a client under test needs no
 //! hook, and a user can try each fault by changing a key.
 
+mod anthropic;
 mod delays;
+mod gemini;
 mod ledger;
 mod manner;
+mod models;
+mod openai;
 mod openai_realtime;
+mod reply;
+mod script;
 mod server;
 mod sound;
+mod visit;
 
 pub use delays::Delays;
 pub use ledger::{Ledger, Seen};

@@ -19,6 +19,8 @@ pub struct Seen {
     pub texts: Vec<String>,
     /// What the documents forbid and was done.
     pub breaches: Vec<String>,
+    /// The client went away before the answer was complete.
+    pub withdrawn: bool,
 }
 
 /// What the stand-ins have seen. Cheap to clone: all clones see the same.

@@ -114,5 +114,10 @@ impl Drop for VendorServer {
 
 /// The routes of every vendor.
 fn routes(world: &World) -> Router {
-    Router::new().merge(super::openai_realtime::routes(world))
+    Router::new()
+        .merge(super::anthropic::routes(world))
+        .merge(super::gemini::routes(world))
+        .merge(super::models::routes(world))
+        .merge(super::openai::routes(world))
+        .merge(super::openai_realtime::routes(world))
 }
