@@ -1,6 +1,7 @@
 //! Speech-to-text, language models and text-to-speech, each behind its role.
 
 pub mod anthropic;
+pub mod deepgram;
 pub mod dialect;
 pub mod driver;
 pub mod elevenlabs;
