@@ -5,6 +5,8 @@
 //! documentation pages, each named where it is used.
 
 mod account;
+#[cfg(test)]
+mod conversation;
 mod flux;
 mod gather;
 mod listen;

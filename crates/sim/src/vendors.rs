@@ -6,6 +6,7 @@
 //! hook, and a user can try each fault by changing a key.
 
 mod anthropic;
+mod deepgram;
 mod delays;
 mod gemini;
 mod ledger;

@@ -2,7 +2,7 @@
 
 use call::{Fault, FaultClass};
 use http::{HeaderName, Method, header};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use url::Url;
 
@@ -51,25 +51,12 @@ impl Account {
     /// A key is sent as `Token`, a short-lived token (a JWT, told by its three parts between dots) as `Bearer`:
     /// Deepgram refuses each under the other's name.
     pub(super) fn headers(&self) -> Vec<(HeaderName, HeaderText)> {
-        let mut headers = Vec::with_capacity(self.options.headers.len() + 1);
-        let own = |name: &HeaderName| {
-            self.options.headers.keys().any(|other| other.eq_ignore_ascii_case(name.as_str()))
-        };
-        if let Some(key) = &self.options.key
-            && !own(&header::AUTHORIZATION)
-        {
+        let key = self.options.key.as_ref().map(|key| {
             let key = key.expose_secret().trim();
             let scheme = if is_jwt(key) { "Bearer" } else { "Token" };
-            let value = SecretString::from(format!("{scheme} {key}"));
-            headers.push((header::AUTHORIZATION, HeaderText::Secret(value)));
-        }
-        for (name, value) in &self.options.headers {
-            // Names were checked with the configuration; one that no header can have is left out.
-            if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
-                headers.push((name, HeaderText::Secret(SecretString::from(value.clone()))));
-            }
-        }
-        headers
+            (header::AUTHORIZATION, HeaderText::Secret(format!("{scheme} {key}").into()))
+        });
+        self.options.with_own_headers(key.into_iter().collect())
     }
 
     /// A `POST` to this address.
@@ -81,8 +68,7 @@ impl Account {
     pub(super) fn probe(&self) -> HttpRequest {
         let mut bare = self.options.clone();
         bare.role.query.clear();
-        let url = bare.url("v1/projects", &[]);
-        HttpRequest { method: Method::GET, url, headers: self.headers(), body: Body::Empty }
+        HttpRequest { headers: self.headers(), ..HttpRequest::get(bare.url("v1/projects", &[])) }
     }
 }
 
@@ -180,6 +166,7 @@ pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use http::{HeaderMap, StatusCode};
+    use secrecy::SecretString;
 
     use super::*;
     use crate::RoleOptions;
@@ -213,11 +200,10 @@ pub(super) mod tests {
     #[test]
     fn the_operators_headers_go_along_and_their_authorization_wins() {
         let mut account = account(RoleOptions::default());
-        account.options.headers =
-            [("authorization", "Basic x"), ("x-proxy", "yes"), ("not a name", "no")]
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect();
+        account.options.headers = [("authorization", "Basic x"), ("x-proxy", "yes"), ("not a name", "no")]
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         let names: Vec<_> = account.headers().into_iter().map(|(name, _)| name.to_string()).collect();
         assert_eq!(names, ["authorization", "x-proxy"]);
         assert!(!format!("{account:?}").contains("0123abcd"));
@@ -242,8 +228,16 @@ pub(super) mod tests {
     #[test]
     fn refusals_are_understood_in_each_of_their_shapes() {
         let cases = [
-            refused(401, "", r#"{"err_code":"INVALID_AUTH","err_msg":"Invalid credentials.","request_id":"7"}"#),
-            refused(400, "", r#"{"category":"INVALID_JSON","message":"Invalid JSON submitted.","details":"eof"}"#),
+            refused(
+                401,
+                "",
+                r#"{"err_code":"INVALID_AUTH","err_msg":"Invalid credentials.","request_id":"7"}"#,
+            ),
+            refused(
+                400,
+                "",
+                r#"{"category":"INVALID_JSON","message":"Invalid JSON submitted.","details":"eof"}"#,
+            ),
             refused(402, "", r#"{"err_code":"ASR_PAYMENT_REQUIRED","err_msg":"Not enough credits."}"#),
             refused(400, "", "Bad Request: unknown model"),
             refused(429, "Too many requests.", ""),
@@ -252,7 +246,18 @@ pub(super) mod tests {
             refused(200, "", "hello"),
             refused(504, "", "{}"),
         ];
-        insta::assert_snapshot!(cases.join("\n"), @"");
+        let expected = [
+            "HTTP 401: Invalid credentials. (auth)",
+            "HTTP 400: Invalid JSON submitted. (config)",
+            "HTTP 402: Not enough credits. (quota)",
+            "HTTP 400: Bad Request: unknown model (config)",
+            "HTTP 429: Too many requests. (rate)",
+            "HTTP 503 (busy)",
+            "HTTP 403: no access (auth)",
+            "HTTP 200: hello (garbage)",
+            "HTTP 504 (busy)",
+        ];
+        assert_eq!(cases, expected);
     }
 
     #[test]

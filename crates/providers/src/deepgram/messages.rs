@@ -69,14 +69,22 @@ pub(super) struct TurnInfo<'a> {
     pub(super) transcript: Option<Cow<'a, str>>,
 }
 
-/// `Error` and `Warning`, in the spelling of today and the one before it.
+/// `Error` and `Warning`, in the spelling of today and those before it. A message may have several of them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Notice<'a> {
-    #[serde(borrow, alias = "warn_code", alias = "err_code", alias = "variant")]
-    pub(super) code: Option<Cow<'a, str>>,
-    #[serde(borrow, alias = "warn_msg", alias = "err_msg", alias = "message")]
-    pub(super) description: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    code: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    warn_code: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    variant: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    description: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    warn_msg: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    message: Option<Cow<'a, str>>,
 }
 
 impl Results<'_> {
@@ -102,12 +110,16 @@ impl Results<'_> {
 
 impl Notice<'_> {
     pub(super) fn code(&self) -> &str {
-        self.code.as_deref().unwrap_or_default()
+        first([&self.code, &self.warn_code, &self.variant])
     }
 
     pub(super) fn description(&self) -> &str {
-        self.description.as_deref().unwrap_or_default()
+        first([&self.description, &self.warn_msg, &self.message])
     }
+}
+
+fn first<'a>(texts: [&'a Option<Cow<'_, str>>; 3]) -> &'a str {
+    texts.into_iter().find_map(|text| text.as_deref()).unwrap_or_default()
 }
 
 /// The text of a frame that can only be text.
@@ -121,7 +133,8 @@ pub(super) fn text_of(frame: &Frame) -> Result<&str, Fault> {
 /// Reads a message, or says that it is none.
 pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Fault> {
     // The reader's own words may quote the caller, so only the place is told.
-    serde_json::from_str(text).map_err(|error| garbage(&format!("a message is unreadable at {}", error.column())))
+    serde_json::from_str(text)
+        .map_err(|error| garbage(&format!("a message is unreadable at {}", error.column())))
 }
 
 pub(super) fn garbage(why: &str) -> Fault {

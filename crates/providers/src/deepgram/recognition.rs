@@ -43,8 +43,8 @@ const RECORDED_ONLY: &[&str] = &[
 
 /// Languages that have models for regions. Other regions of them, and regions of all other languages, are refused.
 const REGIONS: &[&str] = &[
-    "da-DK", "de-CH", "en-AU", "en-GB", "en-IN", "en-NZ", "en-US", "es-419", "fr-CA", "gu-IN", "ko-KR", "nl-BE",
-    "pa-IN", "pt-BR", "pt-PT", "sv-SE", "th-TH", "zh-CN", "zh-HK", "zh-TW",
+    "da-DK", "de-CH", "en-AU", "en-GB", "en-IN", "en-NZ", "en-US", "es-419", "fr-CA", "gu-IN", "ko-KR",
+    "nl-BE", "pa-IN", "pt-BR", "pt-PT", "sv-SE", "th-TH", "zh-CN", "zh-HK", "zh-TW",
 ];
 
 impl Account {

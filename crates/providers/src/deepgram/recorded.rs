@@ -48,7 +48,8 @@ impl EarDialect for Recorded {
         let answer: Answer<'_> = serde_json::from_slice(body)
             .map_err(|error| garbage(&format!("the answer is unreadable at {}", error.column())))?;
         let results = answer.results.ok_or_else(|| garbage("the answer has no results"))?;
-        let best = results.channels.into_iter().next().and_then(|channel| channel.alternatives.into_iter().next());
+        let best =
+            results.channels.into_iter().next().and_then(|channel| channel.alternatives.into_iter().next());
         let text = best.and_then(|best| best.transcript).unwrap_or_default();
         Ok(text.trim().to_owned())
     }
@@ -88,7 +89,9 @@ mod tests {
             phrases: vec!["opening hours".to_owned()],
         };
         let request = recorded(RoleOptions::default()).request(&[1, -1], &spec);
-        insta::assert_snapshot!(request.url, @"");
+        let url = "https://api.deepgram.com/v1/listen?punctuate=true&smart_format=true&model=nova-3&language=hi\
+                   &keyterm=opening+hours";
+        assert_eq!(request.url.as_str(), url);
         let Body::Bytes { content_type, bytes } = request.body else { panic!() };
         assert_eq!(content_type, "audio/wav");
         let wav = audio::wav::read(&bytes).unwrap();
@@ -105,8 +108,11 @@ mod tests {
                 .into(),
             ..RoleOptions::default()
         };
-        let spec = ListenSpec { rate: SampleRate::HZ_8000, language: "en-US".to_owned(), phrases: Vec::new() };
-        insta::assert_snapshot!(recorded(role).request(&[], &spec).url, @"");
+        let spec =
+            ListenSpec { rate: SampleRate::HZ_8000, language: "en-US".to_owned(), phrases: Vec::new() };
+        let url = "https://api.deepgram.com/v1/listen?punctuate=true&smart_format=true&model=nova-3\
+                   &language=en-US&numerals=true";
+        assert_eq!(recorded(role).request(&[], &spec).url.as_str(), url);
     }
 
     #[test]

@@ -81,8 +81,16 @@ impl VoiceDialect for Speak {
             "application/json" => return Ok(Box::new(Apology::default())),
             "audio/basic" | "audio/mulaw" | "audio/x-mulaw" | "audio/pcmu" => Coding::Mulaw,
             "audio/alaw" | "audio/x-alaw" | "audio/pcma" => Coding::Alaw,
-            "" | "application/octet-stream" | "binary/octet-stream" | "audio/l16" | "audio/pcm" | "audio/raw"
-            | "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => self.account.speech_coding(),
+            ""
+            | "application/octet-stream"
+            | "binary/octet-stream"
+            | "audio/l16"
+            | "audio/pcm"
+            | "audio/raw"
+            | "audio/wav"
+            | "audio/x-wav"
+            | "audio/wave"
+            | "audio/vnd.wave" => self.account.speech_coding(),
             other => return Err(garbage(&one_line(&format!("{other} where speech belongs")))),
         };
         Ok(Box::new(Samples::new(rate, coding)))

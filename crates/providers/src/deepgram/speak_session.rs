@@ -12,7 +12,9 @@ use super::account::{self, Account};
 use super::messages::{Kind, Notice, read};
 use super::samples::Coding;
 use crate::VoiceSpec;
-use crate::dialect::{Flow, Frame, Refusal, Refuses, SocketRequest, VoiceSession, VoiceSocketDialect, one_line};
+use crate::dialect::{
+    Flow, Frame, Refusal, Refuses, SocketRequest, VoiceSession, VoiceSocketDialect, one_line,
+};
 
 /// The vendor flushes 20 times in 60 s and answers more with a warning. For so long this link is then left alone.
 const FLUSH_WINDOW_MS: u64 = 60_000;

@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::{Delays, Ledger, Manner};
+use super::{Delays, Ledger, Manner, deepgram};
 
 /// What all stand-ins share.
 #[derive(Debug, Clone, Default)]
@@ -82,6 +83,10 @@ impl VendorServer {
     pub async fn listen(address: SocketAddr, world: World) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
+        let listener = listener.tap_io(|socket| {
+            // Small messages are not to wait for each other's acknowledgement.
+            let _ = socket.set_nodelay(true);
+        });
         let routes = routes(&world);
         let task = tokio::spawn(async move {
             // It ends when the task is aborted.
@@ -120,4 +125,5 @@ fn routes(world: &World) -> Router {
         .merge(super::models::routes(world))
         .merge(super::openai::routes(world))
         .merge(super::openai_realtime::routes(world))
+    Router::new().merge(deepgram::routes(world))
 }
