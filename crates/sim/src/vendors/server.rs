@@ -10,7 +10,7 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::{Delays, Ledger, Manner, deepgram};
+use super::{Delays, Ledger, Manner};
 
 /// What all stand-ins share.
 #[derive(Debug, Clone, Default)]
@@ -121,9 +121,9 @@ impl Drop for VendorServer {
 fn routes(world: &World) -> Router {
     Router::new()
         .merge(super::anthropic::routes(world))
+        .merge(super::deepgram::routes(world))
         .merge(super::gemini::routes(world))
         .merge(super::models::routes(world))
         .merge(super::openai::routes(world))
         .merge(super::openai_realtime::routes(world))
-    Router::new().merge(deepgram::routes(world))
 }
