@@ -136,6 +136,8 @@ impl Fixture {
             end_detail: String::new(),
             turns: Vec::new(),
             counters: CallCounters::default(),
+            usage: None,
+            incidents: Vec::new(),
             results: BTreeMap::new(),
             transfer: None,
             recording: None,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use call::Settings;
 use providers::tools::ToolRunner;
-use providers::{LanguageModel, SpeechToSpeech, SpeechToText, TextToSpeech};
+use providers::{LanguageModel, Role, SpeechToSpeech, SpeechToText, TextToSpeech};
 
 /// One agent, as configured.
 #[derive(Clone)]
@@ -55,6 +55,18 @@ impl Agent {
 }
 
 impl Agent {
+    /// The vendors by their roles.
+    pub(crate) fn vendor_names(&self) -> impl Iterator<Item = (Role, &str)> {
+        [
+            self.recogniser.as_ref().map(|vendor| (Role::SpeechToText, vendor.name())),
+            self.model.as_ref().map(|vendor| (Role::LanguageModel, vendor.name())),
+            self.voice.as_ref().map(|vendor| (Role::TextToSpeech, vendor.name())),
+            self.speech_to_speech.as_ref().map(|vendor| (Role::SpeechToSpeech, vendor.name())),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
     /// Whether a call with this agent needs any vendor that can be opened ahead.
     pub(crate) fn has_vendors(&self) -> bool {
         self.settings.agent.listens()

@@ -109,7 +109,8 @@ impl CallTask {
         let id = CallId::new(session.connected_at, gateway.random());
         let record = new_record(id, &session, &agent, rate);
         let keep = Keep { log: agent.call_log, audio: agent.record };
-        let keeper = Keeper::begin(gateway.store.as_ref(), id, record, keep, &agent.settings);
+        let mut keeper = Keeper::begin(gateway.store.as_ref(), id, record, keep, &agent.settings);
+        agent.vendor_names().for_each(|(role, name)| keeper.served_by(role, name));
         gateway.metrics.began();
         let task = Self {
             call: Call::new(agent.settings.clone(), rate),
@@ -244,6 +245,7 @@ impl CallTask {
         }
         if now >= self.clock.round && self.ended.is_none() {
             self.clock.round = now + ROUND;
+            self.take_notes();
             self.keeper.flush(self.now());
             self.gateway.metrics.frames(&mut self.counts.frames, std::mem::take(&mut self.counts.overruns));
             self.look_at_line(now).await;
@@ -266,6 +268,7 @@ impl CallTask {
 
     async fn answered(&mut self, answer: Input) {
         self.vendors.note(&self.agent, &answer, &self.gateway.metrics);
+        self.keeper.cost(&answer);
         self.step(answer).await;
     }
 
@@ -327,6 +330,7 @@ impl CallTask {
                 Output::Event(event) => self.happened(at, &event),
                 Output::Ended { reason, detail } => {
                     self.ended = Some(reason);
+                    self.take_notes();
                     self.vendors = Vendors::new();
                     self.keeper.finish(reason, detail, at);
                     None
@@ -360,9 +364,19 @@ impl CallTask {
         Some(Input::End(EndReason::NoCapacity))
     }
 
+    /// Puts what vendors noted into the record.
+    fn take_notes(&mut self) {
+        for (when, note) in self.vendors.notes() {
+            self.keeper.note(self.clock.tick(when), note);
+        }
+    }
+
     fn happened(&mut self, at: Tick, event: &Event) -> Option<Input> {
         trace::event(event);
-        self.keeper.event(event);
+        if matches!(event, Event::Latency { .. } | Event::VendorFailed { .. }) {
+            self.take_notes();
+        }
+        self.keeper.event(at, event);
         match event {
             Event::Answered { lazily } => {
                 self.gateway.metrics.answered(Duration::from_micros(at.0));
@@ -371,7 +385,10 @@ impl CallTask {
                     return self.open_vendors();
                 }
             }
-            Event::Latency { turn, parts } => self.gateway.metrics.turn(*turn, parts),
+            Event::CarrierDelay { carrier_us, .. } => {
+                self.gateway.metrics.carrier(Duration::from_micros(*carrier_us));
+            }
+            Event::Latency { parts, .. } => self.gateway.metrics.turn(parts, self.keeper.serving()),
             _ => {}
         }
         None
@@ -395,6 +412,8 @@ fn new_record(id: CallId, session: &Session, agent: &Agent, rate: SampleRate) ->
         end_detail: String::new(),
         turns: Vec::new(),
         counters: CallCounters::default(),
+        usage: None,
+        incidents: Vec::new(),
         results: std::collections::BTreeMap::new(),
         transfer: None,
         recording: None,

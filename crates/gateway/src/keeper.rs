@@ -1,23 +1,25 @@
 //! What is kept of one call: its record, its log and its recording, gathered in memory and handed to the store
 //! a few times a second. The store never makes a call wait.
 
+mod story;
+
 use audio::{SampleRate, StereoRecorder};
 use call::log::LogWriter;
-use call::{CarrierEvent, Event, Evidence, Input, Output, Settings, Tick, TurnId};
+use call::{CarrierEvent, Input, Output, Settings, Tick};
 use jiff::Timestamp;
-use records::{CallRecord, EndReason, Speaker, TurnLatency, TurnRecord};
+use records::{CallRecord, EndReason};
 use store::{CallFiles, CallId, Store};
+
+use self::story::Story;
+
+pub(crate) use self::story::Serving;
 
 /// Log lines are handed over when there is this much, without waiting for the next round.
 const LOG_PIECE: usize = 32 * 1024;
 /// How much audio a piece of the recording holds as a rule, in microseconds.
 const ROUND_MICROS: u64 = 450_000;
-/// How many turns are kept in a record: hours of talk.
-const MAX_TURNS: usize = 2_000;
 /// How many kinds of findings are kept, so that a hostile peer can't grow a record.
 const MAX_FINDINGS: usize = 32;
-/// How many results are kept, so that a model can't grow a record without end.
-const MAX_RESULTS: usize = 64;
 
 /// The record, log and recording of one call.
 pub(crate) struct Keeper {
@@ -27,7 +29,7 @@ pub(crate) struct Keeper {
     lines: Vec<u8>,
     record_audio: bool,
     recorder: Option<Box<(SampleRate, StereoRecorder)>>,
-    latencies: Vec<(TurnId, TurnLatency)>,
+    story: Story,
     changed: bool,
 }
 
@@ -59,7 +61,7 @@ impl Keeper {
             log,
             lines,
             recorder: None,
-            latencies: Vec::new(),
+            story: Story::default(),
             changed: false,
         }
     }
@@ -136,57 +138,6 @@ impl Keeper {
         findings.insert(kind.to_owned(), 1).is_none()
     }
 
-    /// Puts what an event says into the record.
-    pub(crate) fn event(&mut self, event: &Event) {
-        match event {
-            Event::CallerSaid { at_ms, text, .. } => self.turn(TurnRecord {
-                speaker: Speaker::Caller,
-                at_ms: *at_ms,
-                text: text.clone(),
-                unheard: String::new(),
-                evidence: None,
-                latency: None,
-            }),
-            Event::AgentSaid { turn, at_ms, heard, unheard, evidence } => {
-                let latency = turn.and_then(|turn| {
-                    let found = self.latencies.iter().position(|(of, _)| *of == turn)?;
-                    Some(self.latencies.swap_remove(found).1)
-                });
-                self.turn(TurnRecord {
-                    speaker: Speaker::Agent,
-                    at_ms: *at_ms,
-                    text: heard.clone(),
-                    unheard: unheard.clone(),
-                    evidence: Some(evidence_word(*evidence).to_owned()),
-                    latency,
-                });
-            }
-            Event::Latency { turn, parts } => {
-                // One turn is spoken at a time; a handful covers those that were cut before a word was heard.
-                if self.latencies.len() >= 8 {
-                    self.latencies.remove(0);
-                }
-                self.latencies.push((*turn, *parts));
-            }
-            Event::CarrierDelay { turn, carrier_us } => {
-                if let Some((_, parts)) = self.latencies.iter_mut().find(|(of, _)| of == turn) {
-                    parts.carrier_us = Some(*carrier_us);
-                }
-            }
-            Event::Result { name, value } => {
-                let results = &mut self.record_mut().results;
-                if results.len() < MAX_RESULTS || results.contains_key(name) {
-                    results.insert(name.clone(), value.clone());
-                }
-            }
-            Event::TransferAsked { target } => self.record_mut().transfer = Some(target.clone()),
-            Event::Interrupted { .. } => self.record_mut().counters.interruptions += 1,
-            Event::Resumed { .. } => self.record_mut().counters.false_interruptions += 1,
-            Event::Reattached { .. } => self.record_mut().counters.reconnects += 1,
-            _ => {}
-        }
-    }
-
     /// Hands over what has gathered. To be called twice a second.
     pub(crate) fn flush(&mut self, now: Tick) {
         self.flush_log();
@@ -208,6 +159,7 @@ impl Keeper {
     /// Ends the record. What comes after is not kept.
     pub(crate) fn finish(&mut self, reason: EndReason, detail: String, at: Tick) {
         self.flush_log();
+        self.settle_usage();
         self.record.ended_at = Some(Timestamp::now());
         self.record.end_reason = Some(reason);
         self.record.end_detail = detail;
@@ -231,18 +183,5 @@ impl Keeper {
         if let Some(files) = &mut self.files {
             files.log(lines);
         }
-    }
-
-    fn turn(&mut self, turn: TurnRecord) {
-        if self.record.turns.len() < MAX_TURNS {
-            self.record_mut().turns.push(turn);
-        }
-    }
-}
-
-const fn evidence_word(evidence: Evidence) -> &'static str {
-    match evidence {
-        Evidence::Mark => "mark",
-        Evidence::Clock => "clock",
     }
 }

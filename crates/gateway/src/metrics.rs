@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
-use call::TurnId;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
 };
 use metrics::{gauge, histogram};
+use providers::Role;
 use records::{EndReason, TurnLatency};
+
+use crate::keeper::Serving;
 
 /// Kinds of messages, in the order of the counters.
 const IN: [&str; 8] = ["connected", "start", "media", "dtmf", "mark", "clear", "stop", "other"];
@@ -56,7 +58,8 @@ impl FrameCounts {
 pub(crate) struct Metrics {
     active: Gauge,
     setup: Histogram,
-    stages: [(Histogram, Stage); STAGES.len()],
+    stages: [(Histogram, Part); STAGES.len()],
+    carrier: Histogram,
     clear: Histogram,
     lateness: Histogram,
     overruns: Counter,
@@ -65,18 +68,23 @@ pub(crate) struct Metrics {
     outgoing: [Counter; OUT.len()],
 }
 
-type Stage = fn(&TurnLatency) -> u64;
+/// A part of a turn's latency in microseconds.
+type Part = fn(&TurnLatency) -> u64;
 
-const STAGES: [(&str, Stage); 9] = [
+/// The stages that are ours.
+const STAGES: [(&str, Part); 6] = [
     ("endpoint", |parts| parts.endpoint_us),
-    ("stt", |parts| parts.transcript_us),
-    ("llm_first_token", |parts| parts.model_us),
     ("tool", |parts| parts.tool_us),
     ("sentence", |parts| parts.sentence_us),
     ("voice_asked", |parts| parts.queue_us),
-    ("tts_first_byte", |parts| parts.voice_us),
     ("first_audio", |parts| parts.send_us),
     ("e2e", |parts| parts.total_us),
+];
+/// The stages that are a vendor's.
+const VENDOR_STAGES: [(&str, Role, Part); 3] = [
+    ("stt", Role::SpeechToText, |parts| parts.transcript_us),
+    ("llm_first_token", Role::LanguageModel, |parts| parts.model_us),
+    ("tts_first_byte", Role::TextToSpeech, |parts| parts.voice_us),
 ];
 
 impl Metrics {
@@ -88,6 +96,7 @@ impl Metrics {
             setup: histogram!("trunkline_call_setup_seconds"),
             stages: STAGES
                 .map(|(stage, part)| (histogram!("trunkline_turn_latency_seconds", "stage" => stage), part)),
+            carrier: histogram!("trunkline_turn_latency_seconds", "stage" => "carrier"),
             clear: histogram!("trunkline_barge_in_clear_seconds"),
             lateness: histogram!("trunkline_frame_lateness_seconds"),
             overruns: counter!("trunkline_buffer_overrun_total"),
@@ -112,10 +121,21 @@ impl Metrics {
         self.setup.record(after);
     }
 
-    pub(crate) fn turn(&self, _: TurnId, parts: &TurnLatency) {
+    /// An answer is heard. `serving` says whose part each vendor's stage is; at most a few a minute and call.
+    pub(crate) fn turn(&self, parts: &TurnLatency, serving: &Serving) {
         for (histogram, part) in &self.stages {
             histogram.record(Duration::from_micros(part(parts)));
         }
+        for (stage, role, part) in VENDOR_STAGES {
+            let provider = serving.get(&role).map_or("none", |served| vendor(served)).to_owned();
+            histogram!("trunkline_turn_latency_seconds", "stage" => stage, "provider" => provider)
+                .record(Duration::from_micros(part(parts)));
+        }
+    }
+
+    /// The carrier's leg of an answer is known.
+    pub(crate) fn carrier(&self, took: Duration) {
+        self.carrier.record(took);
     }
 
     pub(crate) fn cleared(&self, after: Duration) {
@@ -142,13 +162,18 @@ impl Metrics {
         *counts = FrameCounts::default();
     }
 
-    /// A request to a vendor is answered. At most a few a turn.
+    /// A call's request to a role is answered, or nobody could answer it. At most a few a turn.
     pub(crate) fn provider(&self, vendor: Option<&str>, kind: &'static str, failed: bool) {
         let provider = vendor.unwrap_or("none").to_owned();
         let outcome = if failed { "failed" } else { "ok" };
-        counter!("trunkline_provider_requests_total", "provider" => provider, "kind" => kind, "outcome" => outcome)
+        counter!("trunkline_role_answers_total", "provider" => provider, "kind" => kind, "outcome" => outcome)
             .increment(1);
     }
+}
+
+/// The vendor's name in `vendor (transport)`.
+fn vendor(served: &str) -> &str {
+    served.split(" (").next().unwrap_or(served)
 }
 
 /// What became of vendors that were opened ahead of a call.
@@ -197,5 +222,17 @@ fn describe() {
         Unit::Count,
         "Vendors opened when a call was announced, by what became of them."
     );
-    describe_counter!("trunkline_provider_requests_total", Unit::Count, "Requests to vendors that ended.");
+    describe_counter!("trunkline_tool_runs_total", Unit::Count, "Tools that ran, by how it went.");
+    describe_histogram!("trunkline_tool_seconds", Unit::Seconds, "How long tools took.");
+    describe_counter!(
+        "trunkline_voice_cache_total",
+        Unit::Count,
+        "Fixed sentences, by whether they were in memory."
+    );
+    describe_gauge!("trunkline_voice_cache_bytes", Unit::Bytes, "Audio of fixed sentences in memory.");
+    describe_counter!(
+        "trunkline_role_answers_total",
+        Unit::Count,
+        "What calls got of each role, after every other vendor was tried."
+    );
 }

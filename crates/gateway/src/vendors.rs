@@ -9,9 +9,10 @@ use std::collections::VecDeque;
 use audio::SampleRate;
 use call::{Conversed, Fault, Heard, Input, Prompt, Say, Thought, ToolId, TurnId, UtteranceId, Voiced};
 use providers::recorded::Recording;
-use providers::{Answers, Running, Speaker, VoiceSpec};
+use providers::{Answers, Note, Notes, Running, Speaker, VoiceSpec};
 use records::CallRecord;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use self::errands::Errands;
 use self::listening::{Ears, Partner};
@@ -36,10 +37,11 @@ pub(crate) struct Vendors {
     /// The voice, once it has been asked for.
     mouth: Option<Box<dyn Speaker>>,
     errands: Errands,
+    notes: Notes,
 }
 
 impl Vendors {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             inbox: None,
             early: VecDeque::new(),
@@ -49,6 +51,7 @@ impl Vendors {
             speaking: Vec::new(),
             mouth: None,
             errands: Errands::new(),
+            notes: Notes::default(),
         }
     }
 
@@ -69,6 +72,11 @@ impl Vendors {
             agent.voice.iter().for_each(|voice| voice.warm());
         }
         Ok(())
+    }
+
+    /// What vendors noted for the call's record since the last time.
+    pub(crate) fn notes(&self) -> Vec<(Instant, Note)> {
+        self.notes.take()
     }
 
     /// Whether nothing was opened or asked yet.
@@ -222,6 +230,6 @@ impl Vendors {
 
     fn answers(&mut self) -> Answers {
         let (sender, _) = self.inbox.get_or_insert_with(|| mpsc::channel(INBOX));
-        Answers::new(sender.clone())
+        Answers::new(sender.clone()).with_notes(self.notes.clone())
     }
 }

@@ -14,6 +14,7 @@ pub mod recorded;
 mod cached;
 mod inject;
 mod link;
+mod notes;
 mod options;
 mod registry;
 mod roles;
@@ -22,6 +23,7 @@ pub mod tools;
 pub use cached::{CachedVoice, VoiceCache};
 pub use inject::{FaultAction, FaultPlan, FaultRule};
 pub use link::{LinkId, Transport};
+pub use notes::{Note, Notes};
 pub use options::{Api, DialectOptions, QueryValue, RoleOptions, TransportChoice, VendorOptions};
 pub use registry::{Capabilities, Finding, Providers, Role, Streams, UnknownProvider};
 pub use roles::{

@@ -5,9 +5,14 @@ use audio::SampleRate;
 use call::{Converse, Input, Listen, Prompt, Tool, TurnId, UtteranceId};
 use tokio::sync::mpsc;
 
+use crate::{Note, Notes};
+
 /// Where a vendor's answers go: the inbox of one call, which is bounded and read at once.
 #[derive(Debug, Clone)]
-pub struct Answers(mpsc::Sender<Input>);
+pub struct Answers {
+    inbox: mpsc::Sender<Input>,
+    notes: Option<Notes>,
+}
 
 /// The call that asked is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -17,22 +22,36 @@ pub struct CallOver;
 impl Answers {
     /// Answers into `inbox`.
     pub const fn new(inbox: mpsc::Sender<Input>) -> Self {
-        Self(inbox)
+        Self { inbox, notes: None }
+    }
+
+    /// The same with notes for the call's record.
+    #[must_use]
+    pub fn with_notes(mut self, notes: Notes) -> Self {
+        self.notes = Some(notes);
+        self
+    }
+
+    /// Notes something for the call's record, where one is kept. Never waits.
+    pub fn note(&self, note: Note) {
+        if let Some(notes) = &self.notes {
+            notes.make(note);
+        }
     }
 
     /// Hands an answer over, waiting for room.
     pub async fn send(&self, answer: Input) -> Result<(), CallOver> {
-        self.0.send(answer).await.map_err(|_| CallOver)
+        self.inbox.send(answer).await.map_err(|_| CallOver)
     }
 
     /// The same from a thread that is not the runtime's.
     pub fn blocking_send(&self, answer: Input) -> Result<(), CallOver> {
-        self.0.blocking_send(answer).map_err(|_| CallOver)
+        self.inbox.blocking_send(answer).map_err(|_| CallOver)
     }
 
     /// Whether the call is over.
     pub fn is_closed(&self) -> bool {
-        self.0.is_closed()
+        self.inbox.is_closed()
     }
 }
 

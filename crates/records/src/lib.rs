@@ -5,4 +5,4 @@ mod end_reason;
 mod record;
 
 pub use end_reason::EndReason;
-pub use record::{CallCounters, CallRecord, Speaker, TurnLatency, TurnRecord};
+pub use record::{CallCounters, CallRecord, Incident, Speaker, TurnLatency, TurnRecord, UsageRecord};

@@ -35,6 +35,10 @@ pub struct TurnRecord {
     /// For an agent's turn that answers the caller: where the time went.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<TurnLatency>,
+    /// For an agent's turn that answers the caller: who served it, by role (`speech_to_text`, `language_model`,
+    /// `text_to_speech`, `speech_to_speech`), as vendor and transport: `deepgram (websocket)`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub served_by: BTreeMap<String, String>,
 }
 
 /// Where the time between the caller's last word and the agent's first went, in microseconds. The steps from
@@ -68,6 +72,34 @@ pub struct TurnLatency {
     /// From the end of speech to the first chunk of the filler; absent when there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filler_us: Option<u64>,
+}
+
+/// What the language models counted, summed over a call's answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageRecord {
+    /// Answers that told their cost.
+    pub answers: u64,
+    /// Tokens of the prompts.
+    pub input_tokens: u64,
+    /// Of those, tokens that the vendor had kept from before.
+    pub cached_tokens: u64,
+    /// Tokens of the answers.
+    pub output_tokens: u64,
+}
+
+/// Something that went wrong during the call, or was done about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// When, in milliseconds since the call's start.
+    pub at_ms: u64,
+    /// `failed`, `switched`, `filler`, `over_budget`, `underrun`, `recording_lost` and the like.
+    pub kind: String,
+    /// Which role or vendor it is about; empty where it is about none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub who: String,
+    /// More about it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
 }
 
 /// What was counted during the call.
@@ -128,6 +160,12 @@ pub struct CallRecord {
     pub turns: Vec<TurnRecord>,
     /// What was counted.
     pub counters: CallCounters,
+    /// What the language models counted; absent when none told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageRecord>,
+    /// What went wrong, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub incidents: Vec<Incident>,
     /// The stereo recording's file name in the call's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording: Option<String>,

@@ -38,6 +38,8 @@ fn record(id: CallId) -> CallRecord {
         end_detail: String::new(),
         turns: Vec::new(),
         counters: CallCounters::default(),
+        usage: None,
+        incidents: Vec::new(),
         results: BTreeMap::new(),
         transfer: None,
         recording: None,
