@@ -5,10 +5,12 @@ use crate::Settings;
 use crate::sentence::Sentences;
 
 impl Settings {
-    /// What a voice is asked for word for word in call after call: greeting, idle prompt, apology, goodbye.
+    /// What a voice is asked for word for word in call after call: greeting, idle prompt, filler, apology,
+    /// goodbye.
     pub fn fixed_sentences(&self) -> Vec<String> {
         let mut all = Vec::new();
-        for text in [&self.greeting, &self.idle.prompt, &self.apology, &self.idle.goodbye] {
+        for text in [&self.greeting, &self.idle.prompt, &self.filler.text, &self.apology, &self.idle.goodbye]
+        {
             let mut sentences = Sentences::default();
             sentences.push(text, |sentence| all.push(sentence));
             sentences.finish(|sentence| all.push(sentence));
@@ -25,6 +27,7 @@ mod tests {
     fn they_are_cut_into_sentences() {
         let mut settings = Settings { greeting: "Hello. Dr. Rao's desk!".to_owned(), ..Settings::default() };
         settings.apology = String::new();
+        settings.filler.text = String::new();
         settings.idle.prompt = "Are you there?".to_owned();
         assert_eq!(settings.fixed_sentences(), ["Hello.", "Dr. Rao's desk!", "Are you there?", "Goodbye."]);
     }

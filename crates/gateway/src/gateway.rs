@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use carriers::exotel::auth::Auth;
 use carriers::exotel::token::TokenUses;
 use carriers::exotel::{UrlFault, socket_url};
+use providers::VoiceSpec;
 use records::EndReason;
 use store::Store;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -99,6 +100,14 @@ impl Gateway {
         check(&self.config, &agents)?;
         self.agents.store(Arc::new(agents));
         Ok(())
+    }
+
+    /// Has the voices speak what every call will want ahead of the first call. Needs a runtime.
+    pub fn render_ahead(&self) {
+        for agent in self.agents.load().values() {
+            let spec = VoiceSpec { rate: self.config.stream_rate, language: agent.language.clone() };
+            agent.voice.iter().for_each(|voice| voice.render_ahead(&spec));
+        }
     }
 
     /// The agent that answers calls that ask for none.

@@ -133,18 +133,6 @@ impl CachedVoice {
         Self { voice, id: id.into(), fixed: fixed.into(), letters, cache }
     }
 
-    /// Renders every fixed sentence in the background, one after the other. Needs a runtime.
-    pub fn render_ahead(&self, spec: &VoiceSpec) {
-        let (voice, spec) = (self.clone(), spec.clone());
-        tokio::spawn(async move {
-            for text in voice.fixed.iter() {
-                let mut made = voice.rendering(&spec, text);
-                // A rendering that ends without a word has failed; the first call tries again.
-                let _ = made.wait_for(|made| made.end.is_some()).await;
-            }
-        });
-    }
-
     /// Whether a text is one of the fixed ones or a part of one: the core may cut them into sentences.
     fn is_fixed(&self, text: &str) -> bool {
         let wanted = letters(text);
@@ -174,6 +162,17 @@ impl TextToSpeech for CachedVoice {
 
     fn warm(&self) {
         self.voice.warm();
+    }
+
+    fn render_ahead(&self, spec: &VoiceSpec) {
+        let (voice, spec) = (self.clone(), spec.clone());
+        tokio::spawn(async move {
+            for text in voice.fixed.iter() {
+                let mut made = voice.rendering(&spec, text);
+                // A rendering that ends without a word has failed; the first call tries again.
+                let _ = made.wait_for(|made| made.end.is_some()).await;
+            }
+        });
     }
 
     fn open(&self, spec: &VoiceSpec, answers: Answers) -> Box<dyn Speaker> {

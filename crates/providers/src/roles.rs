@@ -138,6 +138,10 @@ pub trait TextToSpeech: Send + Sync {
     /// nothing.
     fn warm(&self) {}
 
+    /// Speaks what every call will want into memory, in the background, where it keeps anything there. Needs a
+    /// runtime.
+    fn render_ahead(&self, _: &VoiceSpec) {}
+
     /// Opens a voice for one call. Nothing blocks: where a connection is needed, it is being opened.
     fn open(&self, spec: &VoiceSpec, answers: Answers) -> Box<dyn Speaker>;
 }

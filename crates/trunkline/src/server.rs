@@ -148,6 +148,7 @@ impl Server {
             tls.reload().map_err(|error| Failure::config(error.to_string()))?;
         }
         self.gateway.reload(agents).map_err(|error| Failure::config(error.to_string()))?;
+        self.gateway.render_ahead();
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let left = needs_restart(&running, config);
         running.agents.clone_from(&config.agents);
@@ -177,6 +178,7 @@ impl Server {
 /// Starts the recogniser of the agent that answers by default, so that its first call finds it ready. Nobody
 /// waits for it.
 fn warm_up(gateway: &Gateway, vendors: &Arc<Vendors>) {
+    gateway.render_ahead();
     let Some(agent) = gateway.default_agent() else { return };
     let vendors = vendors.clone();
     tokio::task::spawn_blocking(move || {
