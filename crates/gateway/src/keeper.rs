@@ -179,8 +179,10 @@ impl Keeper {
         if self.lines.is_empty() {
             return;
         }
-        let lines = std::mem::take(&mut self.lines);
+        let mut lines = std::mem::take(&mut self.lines);
         if let Some(files) = &mut self.files {
+            // Pieces of all calls wait for the disk: what they have and don't fill is memory too.
+            lines.shrink_to_fit();
             files.log(lines);
         }
     }
