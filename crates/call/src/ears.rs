@@ -116,6 +116,13 @@ impl Ears {
         Some(Edge::Ended { speech, length: last_voice.since(began), last_voice })
     }
 
+    /// Ends the stretch under way, whatever is heard.
+    pub(crate) fn cut(&mut self) -> Option<Edge> {
+        let Stretch { speech, began, last_voice } = self.stretch.take()?;
+        self.gathered = Micros::default();
+        Some(Edge::Ended { speech, length: last_voice.since(began), last_voice })
+    }
+
     /// When `settle` will end the stretch if nothing more is heard.
     pub(crate) fn due(&self) -> Option<Tick> {
         self.stretch.map(|stretch| stretch.last_voice + ms(self.turn.stop_ms))

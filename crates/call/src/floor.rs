@@ -4,37 +4,15 @@
 use audio::Pcm;
 
 use crate::ears::{Ears, Edge, Stretch};
+use crate::guess::Guess;
 use crate::phase::{Interruption, Listening, Phase};
 use crate::reply::{Purpose, Reply, ReplyClock};
 use crate::settings::ms;
 use crate::talk::{Awaited, CallerTurn, Talk};
+use crate::turn::TextOf;
 use crate::{
-    AgentKind, Call, EndOfTurnWhy, Event, Heard, Listen, Message, Micros, NotInterruptedWhy, Output, Prompt,
-    SpeechId, Tick, Timer, ToCarrier, Turn, TurnId, VendorRole, words,
+    AgentKind, Call, Event, Listen, Message, Micros, Output, SpeechId, Tick, Timer, ToCarrier, TurnId, words,
 };
-
-/// What stands in the conversation for speech of which no word was understood.
-pub const UNCLEAR: &str = "(unclear)";
-
-/// Tells how long it must be quiet before the caller's turn is taken as over.
-pub trait EndDetector: Send + Sync {
-    /// The silence wanted after `text`, the caller's words so far, and why.
-    fn wanted(&self, text: &str, settings: &Turn) -> (Micros, EndOfTurnWhy);
-}
-
-/// Waits longer where the words look unfinished.
-#[derive(Debug, Clone, Copy)]
-pub struct SilenceDetector;
-
-impl EndDetector for SilenceDetector {
-    fn wanted(&self, text: &str, settings: &Turn) -> (Micros, EndOfTurnWhy) {
-        if words::looks_unfinished(text) {
-            (ms(settings.unfinished_silence_ms), EndOfTurnWhy::Unfinished)
-        } else {
-            (ms(settings.end_silence_ms), EndOfTurnWhy::Silence)
-        }
-    }
-}
 
 impl Call {
     /// A frame of the caller's audio.
@@ -67,19 +45,25 @@ impl Call {
             Edge::Echo { .. } => {}
             Edge::Began { speech, length, .. } => {
                 out.push(Output::Listen(Listen::Began(speech)));
-                self.caller_began(at, at - length, out);
+                self.caller_began(at, (speech, at - length), out);
             }
             Edge::Ended { speech, length, last_voice } => {
                 out.push(Output::Listen(Listen::Finish(speech)));
-                self.caller_paused(at, speech, (length, last_voice));
+                self.caller_paused(at, speech, (length, last_voice), out);
             }
         }
     }
 
-    fn caller_began(&mut self, at: Tick, began: Tick, out: &mut Vec<Output>) {
+    fn caller_began(&mut self, at: Tick, (speech, began): (SpeechId, Tick), out: &mut Vec<Output>) {
+        self.drop_guess(out);
+        self.stop_filler(at, out);
         match &self.phase {
             // They had not finished: the question goes back into their mouth.
-            Phase::Thinking(reply) if reply.purpose == Purpose::Answer => self.take_question_back(at, out),
+            Phase::Thinking(reply) if reply.purpose == Purpose::Answer && !reply.is_held() => {
+                let pause = began.since(reply.clock.speech_ended);
+                self.take_question_back(at, out);
+                self.note_pause(pause);
+            }
             // All was heard, only the marks are not back: the word is theirs.
             Phase::Greeting(_) | Phase::Speaking(_) => {
                 let silent = self
@@ -90,117 +74,58 @@ impl Call {
                     self.reply_heard(at, out);
                 }
             }
+            Phase::Listening(_) => {
+                let last = self.talk.as_ref().and_then(|talk| talk.caller.as_ref());
+                if let Some(last_voice) = last.filter(|last| !last.pressed).map(|last| last.last_voice) {
+                    self.note_pause(began.since(last_voice));
+                }
+            }
             _ => {}
         }
         let Some(talk) = &mut self.talk else { return };
         let caller = talk.caller.get_or_insert_with(|| CallerTurn::new(began));
         caller.last_voice = caller.last_voice.max(at);
+        caller.newest = caller.newest.max(speech);
+        caller.sign = None;
         caller.partial.clear();
         if let Phase::Interrupted(_, interruption) = &mut self.phase {
             interruption.resume_due = None;
         }
     }
 
-    fn caller_paused(&mut self, at: Tick, speech: SpeechId, (length, last_voice): (Micros, Tick)) {
+    /// The caller went on after a pause. One behind words that looked unfinished says nothing about the others.
+    fn note_pause(&mut self, pause: Micros) {
+        let Some(talk) = &mut self.talk else { return };
+        let so_far = talk.caller.as_ref().map(CallerTurn::words_so_far);
+        if so_far.is_some_and(|text| !text.is_empty() && !words::looks_unfinished(&text)) {
+            talk.pauses.note(pause);
+        }
+    }
+
+    fn caller_paused(
+        &mut self,
+        at: Tick,
+        speech: SpeechId,
+        (length, last_voice): (Micros, Tick),
+        out: &mut Vec<Output>,
+    ) {
         let due = at + ms(self.settings.limits.transcript_ms);
-        let Some(caller) = self.talk.as_mut().and_then(|talk| talk.caller.as_mut()) else { return };
+        let Some(talk) = &mut self.talk else { return };
+        let Some(caller) = talk.caller.as_mut() else { return };
         caller.last_voice = caller.last_voice.max(last_voice);
-        caller.awaited.push(Awaited { speech, length_ms: length.0 / 1000, due });
-    }
-
-    /// The recogniser gave something.
-    pub(crate) fn heard(&mut self, at: Tick, speech: SpeechId, what: Heard, out: &mut Vec<Output>) {
-        let Some(talk) = &mut self.talk else { return };
-        let open = talk.ears.as_ref().and_then(Ears::stretch).is_some_and(|open| open.speech == speech);
-        let Some(caller) = &mut talk.caller else { return };
-        let awaited = caller.awaited.iter().position(|awaited| awaited.speech == speech);
-        match what {
-            Heard::Partial(text) if open || awaited.is_some() => {
-                if caller.partial != text {
-                    caller.partial.clone_from(&text);
-                    out.push(Output::Event(Event::Partial { text }));
-                    self.check_barge_in(at, out);
-                }
-            }
-            Heard::Final(text) => {
-                if let Some(index) = awaited {
-                    let awaited = caller.awaited.remove(index);
-                    self.understood(at, awaited, text.trim(), out);
-                }
-            }
-            Heard::Failed(why) => {
-                if let Some(index) = awaited {
-                    let awaited = caller.awaited.remove(index);
-                    out.push(Output::Event(Event::VendorFailed { role: VendorRole::Recogniser, fault: why }));
-                    self.understood(at, awaited, "", out);
-                }
-            }
-            Heard::Partial(_)
-            | Heard::Pause(_)
-            | Heard::Likely(_)
-            | Heard::GoesOn
-            | Heard::TurnOver(_)
-            | Heard::Lost(_) => {}
+        let awaited = Awaited { speech, length_ms: length.0 / 1000, due };
+        if talk.deaf {
+            caller.failed = true;
+            self.words_came(at, &awaited, (TextOf::Stretch, ""), out);
+        } else if caller.has_settled(speech, last_voice) {
+            self.try_end_turn(at, out);
+        } else {
+            caller.awaited.push(awaited);
         }
-    }
-
-    /// The final text of a stretch is known; empty when there were no words in it.
-    fn understood(&mut self, at: Tick, stretch: Awaited, text: &str, out: &mut Vec<Output>) {
-        let settings = self.settings.clone();
-        let Some(talk) = &mut self.talk else { return };
-        let Some(caller) = &mut talk.caller else { return };
-        caller.partial.clear();
-        let back_channel = words::is_back_channel(text, &settings.barge_in.back_channel);
-        let audible = self.phase.is_interruptible() && talk.playout.is_audible(at);
-        let interrupted = matches!(self.phase, Phase::Interrupted(..));
-        let says_something = !text.is_empty() && !(back_channel && (audible || interrupted));
-        if says_something {
-            caller.texts.push(text.to_owned());
-        } else if !audible && !interrupted {
-            caller.unclear |= stretch.length_ms >= settings.turn.unclear_ms;
-        }
-        if audible {
-            let why = if !settings.barge_in.enabled {
-                Some(NotInterruptedWhy::Disabled)
-            } else if back_channel {
-                Some(NotInterruptedWhy::BackChannel)
-            } else {
-                text.is_empty().then_some(NotInterruptedWhy::Short)
-            };
-            if let Some(why) = why {
-                caller.texts.clear();
-                let (speech_ms, text) = (stretch.length_ms, text.to_owned());
-                out.push(Output::Event(Event::NotInterrupted { why, speech_ms, text }));
-            } else {
-                self.interrupt(at, Micros::from_ms(stretch.length_ms), words::count(text), out);
-            }
-        } else if interrupted && back_channel {
-            let (speech_ms, text) = (stretch.length_ms, text.to_owned());
-            out.push(Output::Event(Event::NotInterrupted {
-                why: NotInterruptedWhy::BackChannel,
-                speech_ms,
-                text,
-            }));
-            if self.caller_is_done() {
-                self.resume(at, out);
-            }
-        }
-        self.try_end_turn(at, out);
-    }
-
-    /// Whether nobody speaks and nothing more is awaited.
-    fn caller_is_done(&self) -> bool {
-        self.talk.as_ref().is_some_and(|talk| {
-            talk.ears.as_ref().is_none_or(|ears| ears.stretch().is_none())
-                && talk
-                    .caller
-                    .as_ref()
-                    .is_none_or(|caller| caller.awaited.is_empty() && caller.texts.is_empty())
-        })
     }
 
     /// Interrupts when the caller has spoken over the agent for long enough, or in enough words.
-    fn check_barge_in(&mut self, at: Tick, out: &mut Vec<Output>) {
+    pub(crate) fn check_barge_in(&mut self, at: Tick, out: &mut Vec<Output>) {
         let wanted = &self.settings.barge_in;
         if !wanted.enabled || !self.phase.is_interruptible() || self.detached.is_some() {
             return;
@@ -223,7 +148,7 @@ impl Call {
         }
     }
 
-    fn interrupt(&mut self, at: Tick, length: Micros, words: usize, out: &mut Vec<Output>) {
+    pub(crate) fn interrupt(&mut self, at: Tick, length: Micros, words: usize, out: &mut Vec<Output>) {
         let settings = self.settings.clone();
         let Some(talk) = &mut self.talk else { return };
         let played_db = talk.playout.played_db(at, ms(settings.barge_in.echo_window_ms));
@@ -250,7 +175,7 @@ impl Call {
     }
 
     /// The interruption was nothing: the agent goes on where it stopped.
-    fn resume(&mut self, at: Tick, out: &mut Vec<Output>) {
+    pub(crate) fn resume(&mut self, at: Tick, out: &mut Vec<Output>) {
         let Phase::Interrupted(reply, interruption) = std::mem::replace(&mut self.phase, Phase::Ended) else {
             unreachable!("only an interruption is resumed from");
         };
@@ -266,43 +191,18 @@ impl Call {
         }
         self.phase =
             if reply.purpose == Purpose::Greeting { Phase::Greeting(reply) } else { Phase::Speaking(reply) };
+        // A tool may have run meanwhile.
+        self.advance(at, out);
     }
 
-    /// Ends the caller's turn if they have finished.
-    fn try_end_turn(&mut self, at: Tick, out: &mut Vec<Output>) {
-        let Some((due, why)) = self.end_of_turn() else { return };
-        if at < due {
-            return;
-        }
-        let Some(talk) = &mut self.talk else { return };
-        let Some(caller) = talk.caller.take() else { return };
-        let listening = matches!(self.phase, Phase::Listening(_));
-        let text = match caller.text() {
-            empty if empty.is_empty() && caller.unclear && listening => UNCLEAR.to_owned(),
-            text => text,
-        };
-        if text.is_empty() {
-            self.nothing_said(&caller, out);
-            return;
-        }
-        let turn = talk.new_turn();
-        if matches!(self.phase, Phase::Interrupted(..)) {
-            self.drop_reply(at, out);
-        }
-        let wanted = due.since(caller.last_voice);
-        out.push(Output::Event(Event::TurnEnded {
-            turn,
-            silence_ms: at.since(caller.last_voice).0 / 1000,
-            wanted_ms: wanted.0 / 1000,
-            why,
-        }));
-        out.push(Output::Event(Event::CallerSaid { turn, at_ms: caller.began.0 / 1000, text: text.clone() }));
-        let clock =
-            ReplyClock { speech_ended: caller.last_voice, endpoint: due, asked: at, ..ReplyClock::default() };
-        self.answer_caller(turn, &text, clock, out);
-    }
-
-    fn answer_caller(&mut self, turn: TurnId, text: &str, clock: ReplyClock, out: &mut Vec<Output>) {
+    /// The caller's turn is over: the model is asked, or was already.
+    pub(crate) fn answer_caller(
+        &mut self,
+        text: &str,
+        (turn, clock): (TurnId, ReplyClock),
+        guess: Option<Box<Guess>>,
+        out: &mut Vec<Output>,
+    ) {
         let at = clock.asked;
         let settings = self.settings.clone();
         let Some(talk) = &mut self.talk else { return };
@@ -311,51 +211,17 @@ impl Call {
             self.phase = Phase::Listening(Listening { since: at, prompted: false });
             return;
         }
-        let prompt = Prompt {
-            system: settings.prompt.clone(),
-            messages: talk.history.clone(),
-            tools: settings.tools.declared.clone(),
-        };
-        talk.playout.begin();
-        out.push(Output::Think { turn, prompt });
-        let reply = Reply::asked(turn, clock, at + ms(settings.limits.model_ms));
+        talk.begin_answer();
+        let asked = guess.as_ref().map_or(at, |guess| guess.asked);
+        match &guess {
+            Some(guess) => out.push(Output::Event(Event::Speculated { turn: guess.turn, kept: true })),
+            None => out.push(Output::Think { turn, prompt: talk.prompt(&settings, &[]) }),
+        }
+        let mut reply = Reply::asked(turn, clock, &settings, talk.late.hurried);
+        reply.model.ask(asked, at + ms(settings.limits.model_ms));
         self.phase = Phase::Thinking(Box::new(reply));
-    }
-
-    fn nothing_said(&mut self, caller: &CallerTurn, out: &mut Vec<Output>) {
-        out.push(Output::Event(Event::NothingSaid {
-            spoke_ms: caller.last_voice.since(caller.began).0 / 1000,
-        }));
-        if let Phase::Interrupted(_, interruption) = &mut self.phase {
-            interruption.resume_due = Some(caller.last_voice + ms(self.settings.barge_in.resume_ms));
-        }
-    }
-
-    /// When the caller's turn ends if they say nothing more, and why; `None` while they speak, while a text is
-    /// awaited, or while the agent has the word.
-    fn end_of_turn(&self) -> Option<(Tick, EndOfTurnWhy)> {
-        let talk = self.talk.as_ref()?;
-        let caller = talk.caller.as_ref().filter(|caller| caller.awaited.is_empty())?;
-        let speaking = talk.ears.as_ref().is_some_and(|ears| ears.stretch().is_some());
-        let theirs = matches!(self.phase, Phase::Listening(_) | Phase::Interrupted(..))
-            || (self.phase.is_interruptible() && caller.texts.is_empty());
-        if speaking || !theirs {
-            return None;
-        }
-        let (wanted, why) = self.detector.wanted(&caller.text(), &self.settings.turn);
-        Some((caller.last_voice + wanted, why))
-    }
-
-    /// Before anything of the answer was heard the caller went on: what they had said is said with the rest.
-    fn take_question_back(&mut self, at: Tick, out: &mut Vec<Output>) {
-        self.drop_reply(at, out);
-        self.phase = Phase::Listening(Listening { since: at, prompted: false });
-        let Some(talk) = &mut self.talk else { return };
-        if let Some(Message::Caller(asked)) = talk.history.pop_if(|last| matches!(last, Message::Caller(_))) {
-            let asked = Some(asked).filter(|text| text != UNCLEAR);
-            let mut caller = CallerTurn::new(at);
-            caller.texts.extend(asked);
-            talk.caller = Some(caller);
+        for thought in guess.into_iter().flat_map(|guess| guess.thoughts) {
+            self.thought(at, turn, thought, out);
         }
     }
 
@@ -368,6 +234,8 @@ impl Call {
             talk.caller.iter().flat_map(|caller| caller.awaited.iter().map(|awaited| awaited.due)).min();
         at(awaited, Timer::Transcript);
         at(self.end_of_turn().map(|(due, _)| due), Timer::EndOfTurn);
+        at(self.speculate_due(talk), Timer::Speculate);
+        at(talk.keys.as_ref().map(|keys| keys.due), Timer::Digits);
         match &self.phase {
             Phase::Interrupted(_, interruption) => at(interruption.resume_due, Timer::Resume),
             Phase::Listening(listening)
@@ -393,11 +261,14 @@ impl Call {
                 let Some(caller) = self.talk.as_mut().and_then(|talk| talk.caller.as_mut()) else { return };
                 if let Some(index) = caller.awaited.iter().position(|awaited| awaited.due <= at) {
                     let awaited = caller.awaited.remove(index);
+                    caller.failed = true;
                     out.push(Output::Event(Event::TimedOut { timer }));
-                    self.understood(at, awaited, "", out);
+                    self.words_came(at, &awaited, (TextOf::Stretch, ""), out);
                 }
             }
             Timer::Resume => self.resume(at, out),
+            Timer::Speculate => self.speculate_timer(at, out),
+            Timer::Digits => self.keys_timer(at, out),
             _ => self.try_end_turn(at, out),
         }
     }

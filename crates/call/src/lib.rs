@@ -6,31 +6,42 @@
 
 mod agent;
 mod converse;
+mod detector;
 mod ears;
 mod event;
+mod failing;
 mod fault;
 mod fixed;
 mod floor;
+mod guess;
+mod heard;
 mod input;
+mod keys;
+mod late;
 mod line;
 pub mod log;
 mod output;
 mod phase;
 mod playout;
 mod reply;
+mod run;
+mod said;
 mod sentence;
 mod settings;
 mod speak;
+mod speech;
 mod talk;
 mod tick;
 mod timer;
 mod tool;
+mod tools;
+mod turn;
 mod words;
 
 pub use converse::{Converse, Conversed, ItemId};
+pub use detector::{AdaptiveDetector, EndDetector, Pauses, Sign, SilenceDetector, SoFar};
 pub use event::{EndOfTurnWhy, Event, Evidence, Measure, NotInterruptedWhy, VendorRole, Waiting};
 pub use fault::{Fault, FaultClass};
-pub use floor::{EndDetector, SilenceDetector, UNCLEAR};
 pub use input::{
     CarrierEvent, Heard, Input, SpeechId, StreamStart, Thought, TurnId, Usage, UtteranceId, Voiced,
 };
@@ -44,6 +55,8 @@ pub use timer::{Next, Timer};
 pub use tool::{
     BUILTIN, COLLECT_DIGITS, END_CALL, RECORD_RESULT, SEND_DTMF, TRANSFER, Tool, ToolAnswer, ToolCall, ToolId,
 };
+
+pub use turn::UNCLEAR;
 
 use std::sync::Arc;
 
@@ -71,7 +84,9 @@ impl Call {
     /// A call whose socket has just opened, at tick zero. `fallback_rate` is the URL's rate, which holds when
     /// the call is answered without a `start`.
     pub fn new(settings: Arc<Settings>, fallback_rate: SampleRate) -> Self {
-        Self::with_detector(settings, fallback_rate, Arc::new(SilenceDetector))
+        let detector: Arc<dyn EndDetector> =
+            if settings.turn.adaptive { Arc::new(AdaptiveDetector) } else { Arc::new(SilenceDetector) };
+        Self::with_detector(settings, fallback_rate, detector)
     }
 
     /// The same with another way of telling when the caller has finished.
@@ -112,7 +127,7 @@ impl Call {
             Input::Heard { speech, what } => self.heard(at, speech, what, out),
             Input::Thought { turn, what } => self.thought(at, turn, what, out),
             Input::Voiced { utterance, what } => self.voiced(at, utterance, what, out),
-            Input::Tool { tool, what } => self.agent_tool_ran(at, tool, what, out),
+            Input::Tool { tool, what } => self.tool_ran(at, tool, what, out),
             Input::Conversed(what) => self.conversed(at, what, out),
             Input::Time => {}
             Input::End(reason) => {
@@ -150,6 +165,9 @@ impl Call {
             at(self.first_audio_due, Timer::FirstAudio);
             self.floor_deadlines(talk, &mut at);
             self.reply_deadlines(talk, &mut at);
+            self.late_deadlines(talk, &mut at);
+            at(self.tool_due(), Timer::Tool);
+            at(self.collect_due(talk), Timer::Digits);
             at(self.agent_due(), Timer::Agent);
         }
         earliest
@@ -165,7 +183,12 @@ impl Call {
                 self.end(at, EndReason::ConnectionLost, "the socket broke and no new one came", out);
             }
             Timer::MaxDuration => self.reach_longest(at, out),
-            Timer::SpeechEnd | Timer::EndOfTurn | Timer::Transcript | Timer::Resume => {
+            Timer::SpeechEnd
+            | Timer::EndOfTurn
+            | Timer::Transcript
+            | Timer::Resume
+            | Timer::Speculate
+            | Timer::Digits => {
                 self.floor_timer(at, timer, out);
             }
             Timer::GreetingSynthesis | Timer::GreetingReady | Timer::Model | Timer::Voice | Timer::Mark => {
@@ -173,13 +196,10 @@ impl Call {
             }
             Timer::Agent => self.agent_timer(at, out),
             Timer::IdlePrompt | Timer::IdleHangUp => self.idle_timer(at, timer, out),
-            Timer::Tool
-            | Timer::Speculate
-            | Timer::Hurry
-            | Timer::Filler
-            | Timer::FillerVoice
-            | Timer::Budget
-            | Timer::Digits => {}
+            Timer::Tool => self.tool_timer(at, out),
+            Timer::Hurry | Timer::Filler | Timer::FillerVoice | Timer::Budget => {
+                self.late_timer(at, timer, out);
+            }
         }
     }
 }

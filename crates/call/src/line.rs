@@ -103,7 +103,15 @@ impl Call {
 
     fn mark(&mut self, at: Tick, name: &str, out: &mut Vec<Output>) {
         let Some(talk) = &mut self.talk else { return };
-        if talk.playout.mark(at, name) && talk.playout.is_all_marked() {
+        let Some(marked) = talk.playout.mark(at, name) else { return };
+        let all = talk.playout.is_all_marked();
+        if let Some(reply) = self.phase.reply().filter(|reply| reply.clock.reported && !marked.filler)
+            && let Some(turn) = reply.turn.filter(|_| !reply.clock.carrier_known)
+        {
+            reply.clock.carrier_known = true;
+            out.push(Output::Event(Event::CarrierDelay { turn, carrier_us: marked.late.0 }));
+        }
+        if all {
             self.reply_heard(at, out);
         }
     }
@@ -183,19 +191,10 @@ impl Call {
 
     /// The call is over. Every end comes through here, and only once: it consumes the last phase.
     pub(crate) fn end(&mut self, at: Tick, reason: EndReason, detail: &str, out: &mut Vec<Output>) {
+        self.drop_guess(out);
         self.drop_reply(at, out);
         self.phase = Phase::Ended;
         self.talk = None;
         out.push(Output::Ended { reason, detail: detail.to_owned() });
-    }
-
-    fn key(&mut self, at: Tick, digit: char, out: &mut Vec<Output>) {
-        out.push(Output::Event(Event::Dtmf { digit }));
-        if let Some(ears) = self.talk.as_mut().and_then(|talk| talk.ears.as_mut()) {
-            ears.key(at);
-        }
-        if let Phase::Listening(listening) = &mut self.phase {
-            *listening = Listening { since: at, prompted: false };
-        }
     }
 }

@@ -98,6 +98,18 @@ impl Phase {
         }
     }
 
+    /// The same, to look at.
+    pub(crate) fn reply_ref(&self) -> Option<&Reply> {
+        match self {
+            Self::Greeting(reply)
+            | Self::Thinking(reply)
+            | Self::Speaking(reply)
+            | Self::Interrupted(reply, _)
+            | Self::Closing(reply) => Some(reply),
+            Self::Opening(_) | Self::Echo | Self::Deaf | Self::Listening(_) | Self::Ended => None,
+        }
+    }
+
     /// Whether the agent has the word and the caller may take it.
     pub(crate) fn is_interruptible(&self) -> bool {
         matches!(self, Self::Greeting(_) | Self::Speaking(_))

@@ -4,6 +4,7 @@
 //! The far end is modelled as a queue that plays in real time: `head` is when all that was sent will have been
 //! heard. A mark that comes back is better evidence than this clock, and replaces it.
 
+mod filler;
 mod piece;
 
 use std::collections::VecDeque;
@@ -14,7 +15,7 @@ use crate::settings::ms;
 use crate::{Micros, Output, Playout as Settings, Tick, ToCarrier, UtteranceId, words};
 
 use piece::{Flight, Piece, Ready, append};
-pub(crate) use piece::{Gap, Ledger};
+pub(crate) use piece::{Gap, Ledger, Marked};
 
 /// When this little is left with the carrier, a last piece of audio shorter than a chunk is padded and sent
 /// rather than kept for more to join it.
@@ -35,6 +36,8 @@ pub(crate) struct Playout {
     head: Tick,
     /// When the caller hears the first sample of this reply.
     began: Option<Tick>,
+    /// When they hear the first sample of the filler before it.
+    filled: Option<Tick>,
     complete: bool,
     held: bool,
 }
@@ -52,6 +55,7 @@ impl Playout {
             levels: VecDeque::new(),
             head: Tick::default(),
             began: None,
+            filled: None,
             complete: true,
             held: false,
         }
@@ -61,9 +65,20 @@ impl Playout {
     pub(crate) fn begin(&mut self) {
         self.pieces.clear();
         self.flights.clear();
-        self.began = None;
+        (self.began, self.filled) = (None, None);
         self.complete = false;
         self.held = false;
+    }
+
+    /// Begins an answer; a filler that is being heard is heard to its end before it.
+    pub(crate) fn begin_answer(&mut self) {
+        let filled = self.filled;
+        let filler: VecDeque<Piece> =
+            self.pieces.drain(..).filter(|piece| piece.filler && !piece.marked).collect();
+        self.begin();
+        if !filler.is_empty() {
+            (self.pieces, self.filled) = (filler, filled);
+        }
     }
 
     /// An utterance is on its way.
@@ -136,7 +151,7 @@ impl Playout {
 
     /// Whether any audio came for this reply.
     pub(crate) fn has_any_audio(&self) -> bool {
-        self.pieces.iter().any(|piece| piece.made() > 0)
+        self.pieces.iter().any(|piece| piece.made() > 0 && !piece.filler)
     }
 
     /// Puts `pcm`, at the stream's rate, in the place of what the voice did not give: the words that have no
@@ -172,6 +187,21 @@ impl Playout {
         self.began
     }
 
+    /// Whether anything was sent of this reply or the filler before it.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.began.is_some() || self.filled.is_some()
+    }
+
+    /// When the caller hears the first of the filler, once something of it was sent.
+    pub(crate) fn filled(&self) -> Option<Tick> {
+        self.filled
+    }
+
+    /// Whether anything was ever sent.
+    pub(crate) fn has_spoken(&self) -> bool {
+        self.head > Tick::default()
+    }
+
     /// Whether the caller hears the agent at this moment.
     pub(crate) fn is_audible(&self, at: Tick) -> bool {
         !self.held && (at < self.head || self.pieces.iter().any(|piece| piece.unsent() > 0))
@@ -189,21 +219,21 @@ impl Playout {
 
     /// Whether all of the reply was heard, by its marks.
     pub(crate) fn is_all_marked(&self) -> bool {
-        self.is_all_sent() && self.pieces.iter().all(|piece| piece.marked || piece.made() == 0)
+        self.is_all_sent() && self.pieces.iter().all(|piece| piece.marked || piece.cut || piece.made() == 0)
     }
 
-    /// A mark came back. Returns whether it was waited for.
-    pub(crate) fn mark(&mut self, at: Tick, name: &str) -> bool {
-        let Some(index) = self.pieces.iter().position(|piece| piece.mark_sent && piece.mark == name) else {
-            return false;
-        };
+    /// A mark came back. Gives what it shows; `None` when it was not waited for.
+    pub(crate) fn mark(&mut self, at: Tick, name: &str) -> Option<Marked> {
+        let index = self.pieces.iter().position(|piece| piece.mark_sent && piece.mark == name)?;
+        let piece = &self.pieces[index];
+        let marked = Marked { late: at.since(piece.mark_due), filler: piece.filler };
         for piece in self.pieces.iter_mut().take(index + 1).filter(|piece| piece.mark_sent) {
             piece.marked = true;
         }
         if self.is_all_marked() {
             self.head = self.head.min(at);
         }
-        true
+        Some(marked)
     }
 
     /// Sends what is due. Returns a gap that the caller heard, if there was one.
@@ -218,8 +248,12 @@ impl Playout {
             if let Some(late) = self.gap(at) {
                 gap = Some(late);
             }
-            let pcm = self.next_chunk(start);
-            self.began.get_or_insert(start);
+            let (pcm, fills) = self.next_chunk(start);
+            if fills {
+                self.filled.get_or_insert(start);
+            } else {
+                self.began.get_or_insert(start);
+            }
             self.note_levels(start, &pcm);
             self.head = start + Micros(self.rate.micros(pcm.len()));
             out.push(Output::Carrier(ToCarrier::Media { pcm, plays_at: start }));
@@ -249,7 +283,7 @@ impl Playout {
         self.held = true;
         self.flights.clear();
         for piece in &mut self.pieces {
-            if !piece.marked {
+            if !piece.marked && !piece.cut {
                 piece.sent = piece.heard;
                 piece.mark_sent = false;
             }
@@ -270,18 +304,27 @@ impl Playout {
         self.settle(at);
         let mut ledger = Ledger { by_mark: true, ..Ledger::default() };
         for piece in &self.pieces {
-            let (heard, unheard) = if piece.marked {
-                (piece.text.as_str(), "")
-            } else {
-                let total = if piece.done { piece.made() } else { self.expected_length(piece) };
-                let split = words::split_heard(&piece.text, piece.heard, total);
-                ledger.by_mark &= split.0.is_empty();
-                split
-            };
+            let (heard, unheard) = self.split(piece);
+            ledger.by_mark &= piece.marked || heard.is_empty();
             append(&mut ledger.heard, heard);
             append(&mut ledger.unheard, unheard);
         }
         ledger
+    }
+
+    /// What the caller has heard of one utterance.
+    pub(crate) fn heard_of(&mut self, at: Tick, utterance: UtteranceId) -> String {
+        self.settle(at);
+        let piece = self.pieces.iter().find(|piece| piece.utterance == utterance);
+        piece.map(|piece| self.split(piece).0.to_owned()).unwrap_or_default()
+    }
+
+    fn split<'a>(&self, piece: &'a Piece) -> (&'a str, &'a str) {
+        if piece.marked {
+            return (piece.text.as_str(), "");
+        }
+        let total = if piece.done && !piece.cut { piece.made() } else { self.expected_length(piece) };
+        words::split_heard(&piece.text, piece.heard, total)
     }
 
     /// The loudest that was played between `at` and `window` before it, in dB below full scale.
@@ -316,6 +359,11 @@ impl Playout {
 
     fn open_piece(&mut self, utterance: UtteranceId) -> Option<&mut Piece> {
         self.pieces.iter_mut().find(|piece| piece.utterance == utterance && !piece.done)
+    }
+
+    /// Every utterance that is open gives no more.
+    pub(crate) fn abandon(&mut self) {
+        self.pieces.iter_mut().for_each(|piece| piece.done = true);
     }
 
     fn piece(&mut self, utterance: UtteranceId) -> Option<&mut Piece> {
@@ -359,7 +407,10 @@ impl Playout {
 
     /// Takes the next chunk off the pieces, padded with zeros to its full length. What can't fill a chunk is
     /// taken only up to the end of an utterance, so that no padding falls into a word.
-    fn next_chunk(&mut self, start: Tick) -> Pcm {
+    ///
+    /// Gives also whether it holds nothing but filler.
+    fn next_chunk(&mut self, start: Tick) -> (Pcm, bool) {
+        let mut only_filler = true;
         let mut chunk = Vec::with_capacity(self.chunk);
         let fills = self.ready().all >= self.chunk;
         for piece in &mut self.pieces {
@@ -373,13 +424,14 @@ impl Playout {
                 let (from, to) = (piece.sent, piece.sent + take);
                 self.flights.push_back(Flight { plays_at, utterance: piece.utterance, from, to });
                 piece.sent = to;
+                only_filler &= piece.filler;
             }
             if !piece.done || chunk.len() == self.chunk {
                 break;
             }
         }
         chunk.resize(self.chunk, 0);
-        chunk.into()
+        (chunk.into(), only_filler)
     }
 
     /// Marks follow the last chunk of their utterance, in order. An utterance without audio gets its mark too
@@ -389,8 +441,8 @@ impl Playout {
             if !piece.is_all_sent() {
                 break;
             }
-            if !piece.mark_sent && piece.made() > 0 {
-                piece.mark_sent = true;
+            if !piece.mark_sent && piece.made() > 0 && !piece.cut {
+                (piece.mark_sent, piece.mark_due) = (true, self.head);
                 out.push(Output::Carrier(ToCarrier::Mark { name: piece.mark.clone() }));
             }
         }

@@ -1,17 +1,16 @@
 //! The agent's side: words become sentences, sentences become audio, audio goes out paced, and what was heard
 //! of it becomes history.
 
-use audio::{Pcm, tone};
+use audio::{Pcm, SampleRate, dtmf};
 use records::EndReason;
 
-use crate::line::TONE_DB;
-use crate::phase::{Listening, Phase};
-use crate::reply::{Purpose, Reply};
+use crate::phase::Phase;
+use crate::reply::{Part, Purpose, Reply};
 use crate::settings::ms;
 use crate::talk::Talk;
 use crate::{
-    Call, END_CALL, Event, Fault, FaultClass, GreetingFallback, Message, Micros, Output, Say, Thought, Tick,
-    Timer, TurnId, UtteranceId, VendorRole, Voiced,
+    Call, Event, Fault, FaultClass, Micros, Output, Say, Thought, Tick, Timer, TurnId, UtteranceId,
+    VendorRole, Voiced,
 };
 
 /// The mark behind the greeting.
@@ -25,9 +24,8 @@ pub(crate) const AUDIO_LIMIT: Micros = Micros::from_ms(120_000);
 /// No answer is longer than this many bytes, some ten minutes of speech: a model that never stops must not fill
 /// the memory.
 pub(crate) const LONGEST_REPLY: usize = 10_000;
-/// What stands in for a reply that could not be spoken at all.
-const FAILURE_TONE_HZ: f32 = 440.0;
-const FAILURE_TONE_MS: u32 = 300;
+/// How long a key sounds that is pressed on the line, and the gap behind it.
+const KEY_MS: u32 = 100;
 
 impl Call {
     /// Begins a reply whose words are known.
@@ -51,36 +49,42 @@ impl Call {
 
     /// The model gave something.
     pub(crate) fn thought(&mut self, at: Tick, turn: TurnId, what: Thought, out: &mut Vec<Output>) {
-        let limits = &self.settings.limits;
-        let (model_ms, apology) = (limits.model_ms, self.settings.apology.as_str());
-        let Some(reply) = self.phase.reply().filter(|reply| reply.turn == Some(turn) && reply.writing) else {
+        if self.guess_thought(turn, &what, out) {
             return;
-        };
-        reply.model_due = Some(at + ms(model_ms));
+        }
+        let settings = self.settings.clone();
+        let of_turn = |reply: &&mut Reply| reply.turn == Some(turn) && reply.model.writing;
+        let Some(reply) = self.phase.reply().filter(of_turn) else { return };
+        reply.model.due = Some(at + ms(settings.limits.model_ms));
+        reply.model.began = true;
         match what {
             Thought::Delta(text) => {
                 reply.clock.first_word.get_or_insert(at);
-                reply.written += text.len();
-                let waiting = &mut reply.waiting;
-                reply.sentences.push(&text, |sentence| waiting.push_back(sentence));
+                reply.model.written += text.len();
+                reply.write(&text);
             }
-            Thought::Tool(call) => {
-                if call.name == END_CALL {
-                    reply.then_end = Some(EndReason::AgentEnded);
-                }
-            }
+            Thought::Tool(call) => self.tool_asked(at, turn, call, out),
             Thought::Used(_) => {}
-            Thought::Done => finish_writing(reply),
-            Thought::Failed(why) => {
-                finish_writing(reply);
-                if reply.clock.first_word.is_none() && !apology.is_empty() {
-                    reply.waiting.push_back(apology.to_owned());
+            Thought::Done => {
+                finish_writing(at, reply);
+                let wants_more = !reply.steps.runs().is_empty();
+                if reply.steps.index() > 0 && !wants_more && reply.clock.first_word.is_none() {
+                    // Tools and not a word: the caller must not be left in silence.
+                    self.apologise(out);
                 }
-                out.push(Output::Event(Event::VendorFailed { role: VendorRole::Model, fault: why }));
+            }
+            Thought::Failed(fault) => {
+                finish_writing(at, reply);
+                let silent = reply.clock.first_word.is_none();
+                out.push(Output::Event(Event::VendorFailed { role: VendorRole::Model, fault }));
+                if silent {
+                    self.apologise(out);
+                }
             }
         }
-        if reply.writing && reply.written > LONGEST_REPLY {
-            finish_writing(reply);
+        let Some(reply) = self.phase.reply() else { return };
+        if reply.model.writing && reply.model.written > LONGEST_REPLY {
+            finish_writing(at, reply);
             out.push(Output::StopThinking(turn));
             let why = format!("it wrote more than {LONGEST_REPLY} bytes in one answer");
             let fault = Fault::new(FaultClass::Garbage, why);
@@ -90,39 +94,62 @@ impl Call {
             reply.clock.first_word.get_or_insert(at);
             reply.clock.first_sentence.get_or_insert(at);
         }
-        self.ask_voice(at, out);
+        self.advance(at, out);
     }
 
     /// Asks the voice for the next sentences, and notices when there is nothing more to say.
-    fn ask_voice(&mut self, at: Tick, out: &mut Vec<Output>) {
+    pub(crate) fn ask_voice(&mut self, at: Tick, out: &mut Vec<Output>) {
         let voice_ms = self.settings.limits.voice_ms;
+        let rate = self.rate;
         let Some(talk) = &mut self.talk else { return };
         let Some(reply) = self.phase.reply() else { return };
+        let mut sounds = false;
         while reply.asked.len() < ASKED_AHEAD && talk.playout.unsent() < AUDIO_AHEAD {
-            let Some(text) = reply.waiting.pop_front() else { break };
+            let Some(part) = reply.waiting.pop_front() else { break };
             let utterance = talk.new_utterance();
             let is_last_of_greeting = reply.purpose == Purpose::Greeting && reply.waiting.is_empty();
             let mark =
                 if is_last_of_greeting { GREETING_DONE.to_owned() } else { format!("u{}", utterance.0) };
-            talk.playout.expect(utterance, text.clone(), mark);
-            reply.asked.push_back(utterance);
-            if reply.purpose != Purpose::Greeting {
-                reply.voice_due.get_or_insert(at + ms(voice_ms));
+            match part {
+                Part::Words { text, step } => {
+                    talk.playout.expect(utterance, text.clone(), mark);
+                    reply.asked.push_back(utterance);
+                    reply.steps.speaks(utterance, step);
+                    reply.clock.voice_asked.get_or_insert(at);
+                    if reply.purpose != Purpose::Greeting {
+                        reply.voice_due.get_or_insert(at + ms(voice_ms));
+                    }
+                    out.push(Output::Voice { utterance, say: Say::Text(text) });
+                }
+                Part::Tones(digits) => {
+                    talk.playout.expect(utterance, String::new(), mark);
+                    talk.playout.audio(utterance, rate, tones(rate, &digits));
+                    talk.playout.done(utterance);
+                    reply.clock.first_audio.get_or_insert(at);
+                    sounds = true;
+                }
             }
-            out.push(Output::Voice { utterance, say: Say::Text(text) });
         }
-        if !reply.writing && reply.waiting.is_empty() && reply.asked.is_empty() {
+        if !reply.model.writing && reply.waiting.is_empty() && reply.asked.is_empty() && !reply.runs_tools() {
             talk.playout.complete();
+        }
+        if sounds {
+            self.make_way(out);
+            self.start_speaking();
         }
         self.pump(at, out);
         // The marks may have come back before it was known that nothing follows, or there was nothing to say.
-        if self.talk.as_ref().is_some_and(|talk| talk.playout.is_all_marked()) {
+        let is_held = matches!(self.phase, Phase::Interrupted(..));
+        if !is_held && self.talk.as_ref().is_some_and(|talk| talk.playout.is_all_marked()) {
             self.reply_heard(at, out);
         }
     }
 
     /// The voice gave something.
     pub(crate) fn voiced(&mut self, at: Tick, utterance: UtteranceId, what: Voiced, out: &mut Vec<Output>) {
+        if self.filler_voiced(at, utterance, &what, out) {
+            return;
+        }
         let voice_ms = self.settings.limits.voice_ms;
         let Some(talk) = &mut self.talk else { return };
         let Some(reply) = self.phase.reply().filter(|reply| reply.asked.contains(&utterance)) else { return };
@@ -133,6 +160,9 @@ impl Call {
                 }
                 reply.clock.first_audio.get_or_insert(at);
                 reply.voice_due = reply.voice_due.map(|_| at + ms(voice_ms));
+                if !reply.clock.reported {
+                    self.make_way(out);
+                }
                 self.start_speaking();
                 self.pump(at, out);
             }
@@ -147,7 +177,7 @@ impl Call {
     }
 
     /// An utterance will bring no more audio.
-    fn utterance_over(&mut self, at: Tick, utterance: UtteranceId, out: &mut Vec<Output>) {
+    pub(crate) fn utterance_over(&mut self, at: Tick, utterance: UtteranceId, out: &mut Vec<Output>) {
         let voice_ms = self.settings.limits.voice_ms;
         let Some(talk) = &mut self.talk else { return };
         talk.playout.done(utterance);
@@ -156,42 +186,6 @@ impl Call {
             reply.voice_due = reply.asked.front().and(reply.voice_due).map(|_| at + ms(voice_ms));
         }
         self.ask_voice(at, out);
-    }
-
-    fn voice_failed(&mut self, at: Tick, utterance: UtteranceId, fault: Fault, out: &mut Vec<Output>) {
-        let settings = self.settings.clone();
-        let rate = self.rate;
-        let Some(talk) = &mut self.talk else { return };
-        let Some(reply) = self.phase.reply() else { return };
-        let filler_id = talk.new_utterance();
-        let why = fault.why.clone();
-        out.push(Output::Event(Event::VendorFailed { role: VendorRole::Voice, fault }));
-        out.push(Output::StopVoice(utterance));
-        if reply.purpose == Purpose::Greeting {
-            for other in reply.asked.drain(..).filter(|other| *other != utterance) {
-                out.push(Output::StopVoice(other));
-            }
-            reply.waiting.clear();
-            // What was made of it is spoken to its end; else the fallback takes its place.
-            let was_heard = talk.playout.has_any_audio();
-            let filler = match settings.greeting_fallback {
-                _ if was_heard => Pcm::silence(rate.samples(20_000)),
-                GreetingFallback::Silence | GreetingFallback::Recorded => Pcm::silence(rate.hz() as usize),
-                GreetingFallback::Tone => tone(rate, FAILURE_TONE_HZ, FAILURE_TONE_MS, TONE_DB),
-            };
-            talk.playout.stand_in(filler_id, filler, GREETING_DONE);
-            out.push(Output::Event(Event::GreetingFailed { why }));
-        } else if !talk.playout.has_any_audio()
-            && !reply.writing
-            && reply.waiting.is_empty()
-            && reply.asked.len() == 1
-        {
-            // Not a word of the reply could be spoken: the caller hears at least that something happened.
-            let filler = tone(rate, FAILURE_TONE_HZ, FAILURE_TONE_MS, TONE_DB);
-            talk.playout.stand_in(filler_id, filler, "failed");
-        }
-        self.start_speaking();
-        self.utterance_over(at, utterance, out);
     }
 
     /// There is something to hear of the answer.
@@ -217,67 +211,22 @@ impl Call {
         }
         self.first_audio_due = None;
         let room = talk.playout.unsent() < AUDIO_AHEAD;
-        let Some(reply) = self.phase.reply() else { return };
-        if let Some(turn) = reply.turn.filter(|_| !reply.clock.reported) {
-            reply.clock.reported = true;
-            out.push(Output::Event(Event::Latency { turn, parts: reply.clock.parts(at) }));
+        let (answers, fills) = (talk.playout.began().is_some(), talk.playout.filled().is_some());
+        if fills {
+            talk.late.sent.get_or_insert(at);
         }
+        let filler = talk.late.sent;
+        let Some(reply) = self.phase.reply() else { return };
+        if let Some(turn) = reply.turn.filter(|_| answers && !reply.clock.reported) {
+            (reply.clock.reported, reply.clock.filler) = (true, filler);
+            let parts = reply.clock.parts(at);
+            out.push(Output::Event(Event::Latency { turn, parts }));
+            self.judge_latency(Micros(parts.total_us));
+        }
+        let Some(reply) = self.phase.reply() else { return };
         if room && !reply.waiting.is_empty() && reply.asked.len() < ASKED_AHEAD {
             self.ask_voice(at, out);
         }
-    }
-
-    /// The whole reply was heard, by its marks or by the clock.
-    pub(crate) fn reply_heard(&mut self, at: Tick, out: &mut Vec<Output>) {
-        let (purpose, then_end) = match self.phase.reply() {
-            Some(reply) => (reply.purpose, reply.then_end),
-            None => return,
-        };
-        self.drop_reply(at, out);
-        match (then_end, purpose) {
-            (Some(reason), _) => self.close(at, reason, out),
-            (None, Purpose::IdlePrompt { since }) => {
-                self.phase = Phase::Listening(Listening { since, prompted: true });
-            }
-            (None, _) => {}
-        }
-    }
-
-    /// Ends the reply under way where it is: what was heard of it enters the history, the rest is withdrawn.
-    /// The call listens afterwards. Returns whether there was one.
-    pub(crate) fn drop_reply(&mut self, at: Tick, out: &mut Vec<Output>) -> bool {
-        let most = self.settings.limits.history_messages;
-        let Some(reply) = self.phase.reply() else { return false };
-        if let Some(turn) = reply.turn.filter(|_| reply.writing) {
-            out.push(Output::StopThinking(turn));
-        }
-        out.extend(reply.asked.drain(..).map(Output::StopVoice));
-        let (turn, unasked) = (reply.turn, reply.unasked());
-        self.withdraw_items(at, out);
-        self.phase = Phase::Listening(Listening { since: at, prompted: false });
-        let Some(talk) = self.talk.as_deref_mut() else { return true };
-        let mut ledger = talk.playout.ledger(at);
-        let began = talk.playout.began();
-        talk.playout.begin();
-        talk.playout.complete();
-        if let Some(began) = began {
-            if !unasked.is_empty() {
-                ledger.unheard = format!("{} {unasked}", ledger.unheard).trim_start().to_owned();
-            }
-            if !ledger.heard.is_empty() {
-                talk.remember(Message::agent(&ledger.heard), most);
-            }
-            let evidence = ledger.evidence();
-            let (heard, unheard) = (ledger.heard, ledger.unheard);
-            out.push(Output::Event(Event::AgentSaid {
-                turn,
-                at_ms: began.0 / 1000,
-                heard,
-                unheard,
-                evidence,
-            }));
-        }
-        true
     }
 
     pub(crate) fn reply_deadlines(&self, talk: &Talk, at: &mut impl FnMut(Option<Tick>, Timer)) {
@@ -295,9 +244,9 @@ impl Call {
             }
             at(Some(reply.clock.asked + ms(limits.greeting_ready_ms)), Timer::GreetingReady);
         }
-        at(reply.model_due.filter(|_| reply.writing), Timer::Model);
+        at(reply.model.due.filter(|_| reply.model.writing), Timer::Model);
         at(reply.voice_due.filter(|_| !reply.asked.is_empty()), Timer::Voice);
-        if talk.playout.is_all_sent() && talk.playout.began().is_some() {
+        if talk.playout.is_all_sent() && talk.playout.has_sent() {
             at(Some(talk.playout.head() + ms(limits.mark_ms)), Timer::Mark);
         }
     }
@@ -342,9 +291,18 @@ impl Call {
     }
 }
 
-fn finish_writing(reply: &mut Reply) {
-    reply.writing = false;
-    reply.model_due = None;
-    let waiting = &mut reply.waiting;
-    reply.sentences.finish(|sentence| waiting.push_back(sentence));
+fn finish_writing(at: Tick, reply: &mut Reply) {
+    (reply.model.writing, reply.model.done, reply.model.due) = (false, at, None);
+    reply.flush();
+}
+
+/// The tones of these keys, one after the other.
+fn tones(rate: SampleRate, digits: &str) -> Pcm {
+    let gap = Pcm::silence(rate.samples(u64::from(KEY_MS) * 1_000));
+    let mut samples = Vec::new();
+    for key in digits.chars().filter_map(|digit| dtmf(rate, digit, KEY_MS)) {
+        samples.extend_from_slice(&key);
+        samples.extend_from_slice(&gap);
+    }
+    samples.into()
 }

@@ -1,12 +1,14 @@
 //! Whatever happens in whatever order: no panic, at most one greeting, exactly one end and nothing after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use audio::{Pcm, SampleRate, tone};
 use call::{
-    AgentKind, Call, CarrierEvent, END_CALL, Event, Fault, Heard, Input, Output, Settings, SpeechId,
-    StreamStart, Thought, Tick, ToolCall, TurnId, UtteranceId, Voiced,
+    AgentKind, BUILTIN, Budget, COLLECT_DIGITS, Call, CarrierEvent, Dtmf, DtmfMode, END_CALL, Event, Failure,
+    FailureThen, Fault, Filler, FillerKind, Heard, Input, Message, Output, RECORD_RESULT, SEND_DTMF,
+    Settings, Speculate, SpeechId, StreamStart, TRANSFER, Thought, Tick, Tool, ToolAnswer, ToolCall, ToolId,
+    Tools, Turn, TurnEnd, TurnId, UtteranceId, Voiced,
 };
 use proptest::prelude::*;
 use records::EndReason;
@@ -62,15 +64,94 @@ fn any_carrier_event() -> impl Strategy<Value = CarrierEvent> {
     ]
 }
 
+/// One of each kind: done by the call itself, declared with and without side effects, unknown.
+fn any_tool_call() -> impl Strategy<Value = ToolCall> {
+    let names = [END_CALL, TRANSFER, SEND_DTMF, COLLECT_DIGITS, RECORD_RESULT, "look_up", "book", "nothing"];
+    let arguments = ["{}", "", "{\"digits\":\"12#x\",\"count\":2}", "{\"name\":\"a\",\"value\":7}"];
+    (0..names.len(), 0..arguments.len(), 0u32..1000).prop_map(move |(name, given, id)| ToolCall {
+        id: format!("call_{id}"),
+        arguments: arguments[given].to_owned(),
+        ..ToolCall::of(names[name])
+    })
+}
+
+fn declared(name: &str, side_effects: bool) -> Tool {
+    let (name, description) = (name.to_owned(), String::new());
+    Tool { name, description, parameters: serde_json::json!({ "type": "object" }), side_effects }
+}
+
+fn any_settings() -> impl Strategy<Value = Settings> {
+    let turn = (0..3usize, 0..3usize, any::<bool>(), any::<bool>());
+    let rest = (0..3usize, any::<bool>(), 0..3usize, 1u32..4, any::<bool>(), any::<bool>());
+    (any_agent(), turn, rest).prop_map(|(agent, turn, rest)| {
+        let (end, speculate, adaptive, quick) = turn;
+        let (dtmf, interrupts, then, after, budget, tone) = rest;
+        Settings {
+            agent,
+            greeting: "Hello. How are you?".to_owned(),
+            turn: Turn {
+                end: [TurnEnd::Auto, TurnEnd::Own, TurnEnd::Vendor][end],
+                speculate: [Speculate::Off, Speculate::Likely, Speculate::Pause][speculate],
+                adaptive,
+                stop_ms: if quick { 200 } else { 500 },
+                end_silence_ms: if quick { 200 } else { 600 },
+                ..Turn::default()
+            },
+            tools: Tools {
+                builtin: BUILTIN.map(str::to_owned).to_vec(),
+                max_steps: 2,
+                declared: vec![declared("look_up", false), declared("book", true)].into(),
+            },
+            dtmf: Dtmf {
+                mode: [DtmfMode::Off, DtmfMode::Single, DtmfMode::Collect][dtmf],
+                interrupts,
+                ..Dtmf::default()
+            },
+            failure: Failure {
+                then: [FailureThen::Stay, FailureThen::HangUp, FailureThen::Transfer][then],
+                after,
+            },
+            budget: Budget { total_ms: if budget { 1_000 } else { 0 }, hurry_ms: 500 },
+            filler: Filler {
+                kind: if tone { FillerKind::Tone } else { FillerKind::Speech },
+                ..Filler::default()
+            },
+            ..Settings::default()
+        }
+    })
+}
+
+/// Each tool's result stands behind the agent's message that asked for it, and each call has its result.
+fn is_well_formed(messages: &[Message]) -> bool {
+    let mut wanted: Vec<&str> = Vec::new();
+    for message in messages {
+        match message {
+            Message::Agent { calls, .. } if wanted.is_empty() => {
+                wanted = calls.iter().rev().map(|call| call.id.as_str()).collect();
+            }
+            Message::Tool { id, .. } if wanted.pop() == Some(id) => {}
+            Message::Caller(_) if wanted.is_empty() => {}
+            _ => return false,
+        }
+    }
+    wanted.is_empty()
+}
+
 fn any_input() -> impl Strategy<Value = Input> {
     let heard = prop_oneof![
         any_text().prop_map(Heard::Partial),
         any_text().prop_map(Heard::Final),
+        any_text().prop_map(Heard::Pause),
+        any_text().prop_map(Heard::Likely),
+        Just(Heard::GoesOn),
+        any_text().prop_map(Heard::TurnOver),
+        any_text().prop_map(|why| Heard::Lost(Fault::local(why))),
         any_text().prop_map(|why| Heard::Failed(Fault::local(why)))
     ];
     let thought = prop_oneof![
         any_text().prop_map(Thought::Delta),
-        Just(Thought::Tool(ToolCall::of(END_CALL))),
+        any_tool_call().prop_map(Thought::Tool),
+        any_tool_call().prop_map(Thought::Tool),
         Just(Thought::Done),
         any_text().prop_map(|why| Thought::Failed(Fault::local(why)))
     ];
@@ -85,6 +166,10 @@ fn any_input() -> impl Strategy<Value = Input> {
         2 => (0u32..6, heard).prop_map(|(speech, what)| Input::Heard { speech: SpeechId(speech), what }),
         3 => (0u32..6, thought).prop_map(|(turn, what)| Input::Thought { turn: TurnId(turn), what }),
         3 => (0u32..12, voiced).prop_map(|(id, what)| Input::Voiced { utterance: UtteranceId(id), what }),
+        2 => (0u32..4, any_text()).prop_map(|(tool, text)| Input::Tool {
+            tool: ToolId(tool),
+            what: ToolAnswer::Result(text)
+        }),
         1 => Just(Input::Reattached),
         1 => Just(Input::Detached { clean: false }),
         2 => Just(Input::Time),
@@ -117,15 +202,15 @@ proptest! {
 
     #[test]
     fn any_sequence_gives_at_most_one_greeting_and_exactly_one_end(
-        agent in any_agent(),
+        settings in any_settings(),
         steps in proptest::collection::vec((0u64..1_500_000, any_input()), 0..120),
         end in any_end(),
     ) {
-        let settings = Settings { agent, greeting: "Hello. How are you?".to_owned(), ..Settings::default() };
         let mut call = Call::new(Arc::new(settings), SampleRate::HZ_8000);
         let mut at = Tick(0);
         let mut out = Vec::new();
         let (mut greetings, mut ends) = (0, 0);
+        let mut tools = BTreeSet::new();
         let after_the_end = [(1_000, end), (1_000, Input::Time), (0, Input::Carrier(start()))];
         for (wait, input) in steps.into_iter().chain(after_the_end) {
             at = Tick(at.0 + wait);
@@ -138,6 +223,16 @@ proptest! {
                 prop_assert!(due > at, "{timer:?} is due at {due}, now is {at}");
             }
             greetings += out.iter().filter(|output| matches!(output, Output::Event(Event::Greeting))).count();
+            for output in &out {
+                match output {
+                    Output::RunTool { tool, .. } => prop_assert!(tools.insert(*tool), "{tool:?} ran twice"),
+                    Output::StopTool(tool) => prop_assert!(tools.contains(tool)),
+                    Output::Think { prompt, .. } => {
+                        prop_assert!(is_well_formed(&prompt.messages), "{:?}", prompt.messages);
+                    }
+                    _ => {}
+                }
+            }
             ends += out.iter().filter(|output| matches!(output, Output::Ended { .. })).count();
         }
         prop_assert!(greetings <= 1);

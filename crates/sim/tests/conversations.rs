@@ -281,6 +281,7 @@ fn the_model_ends_the_call_when_its_goodbye_was_heard() {
          2.1 caller speaks
          3.4 caller: goodbye
          3.4 think: goodbye
+         3.4 tool end_call {}
          4.8 agent: Goodbye, and thank you. (mark)
          4.8 close
          4.8 ended: agent_ended",

@@ -117,8 +117,8 @@ fn a_voice_that_fails_leaves_the_call_up() {
          3.7 caller: are you there
          3.7 think: are you there
          3.7 voice failed: no such voice
-         3.7 mark failed
-         4.1 agent:  / Yes. (mark)
+         3.7 recorded apology
+         4.7 agent:  / Yes. (mark)
          8.0 ended: caller_hung_up",
     );
 }
@@ -137,6 +137,8 @@ fn a_model_that_hangs_is_apologised_for() {
          2.1 caller speaks
          3.7 caller: are you open
          3.7 think: are you open
+         4.9 filler
+         5.2 hurry
          7.7 timed out: Model
          7.7 stop thinking
          7.7 model failed: it took too long
@@ -202,6 +204,7 @@ fn a_recogniser_that_never_answers_is_not_waited_for() {
          0.1 mark greeting_done
          0.5 agent: Hello. (mark)
          2.1 caller speaks
+         4.9 filler
          6.1 timed out: Transcript
          6.1 caller: (unclear)
          6.1 think: (unclear)
@@ -224,6 +227,7 @@ fn without_marks_the_clock_says_what_was_heard() {
          2.1 agent: Hello. (clock)
          3.7 caller: are you open
          3.7 think: are you open
+         3.7 tool end_call {}
          6.9 agent: Yes, we are open. (clock)
          6.9 close
          6.9 ended: agent_ended",

@@ -26,6 +26,12 @@ pub(super) struct Piece {
     pub(super) done: bool,
     pub(super) mark_sent: bool,
     pub(super) marked: bool,
+    /// When its mark comes back if the carrier takes no time.
+    pub(super) mark_due: Tick,
+    /// It is heard while an answer is late, and is no part of it.
+    pub(super) filler: bool,
+    /// It was stopped and is not taken up again.
+    pub(super) cut: bool,
 }
 
 impl Piece {
@@ -42,6 +48,9 @@ impl Piece {
             done: false,
             mark_sent: false,
             marked: false,
+            mark_due: Tick::default(),
+            filler: false,
+            cut: false,
         }
     }
 
@@ -66,6 +75,17 @@ impl Piece {
             if from < until {
                 to.extend_from_slice(&run[from - start..until - start]);
             }
+        }
+    }
+
+    /// Takes back what was made from `position` on.
+    pub(super) fn truncate(&mut self, position: usize) {
+        self.made = self.made.min(position);
+        self.runs.retain(|(start, _)| *start < position);
+        if let Some((start, run)) = self.runs.back_mut()
+            && *start + run.len() > position
+        {
+            *run = run[..position - *start].to_vec().into();
         }
     }
 
@@ -111,6 +131,15 @@ impl Ledger {
     pub(crate) fn evidence(&self) -> Evidence {
         if self.by_mark { Evidence::Mark } else { Evidence::Clock }
     }
+}
+
+/// What a mark that came back shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Marked {
+    /// How much later it came than the audio before it lasts.
+    pub(crate) late: Micros,
+    /// It is the mark of a filler.
+    pub(crate) filler: bool,
 }
 
 /// A gap that the caller heard inside an utterance.

@@ -16,11 +16,13 @@ mod speech;
 mod timeline;
 mod world;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use audio::SampleRate;
-use call::{AgentKind, CarrierEvent, Input, Output, Settings, StreamStart, Tick};
+use call::{
+    AgentKind, CarrierEvent, END_CALL, Input, Output, Settings, StreamStart, Tick, Tool, ToolAnswer, ToolCall,
+};
 use records::EndReason;
 
 /// What the model does when it is asked.
@@ -32,8 +34,8 @@ pub struct Answer {
     pub first_word_ms: u64,
     /// Between its words, in milliseconds.
     pub word_ms: u64,
-    /// It asks for the call's end.
-    pub ends_call: bool,
+    /// The tools that it asks for after its words.
+    pub tools: Vec<ToolCall>,
     /// It says nothing at all, ever.
     pub hangs: bool,
     /// It fails with this.
@@ -47,7 +49,7 @@ impl Answer {
             text: text.to_owned(),
             first_word_ms: 0,
             word_ms: 0,
-            ends_call: false,
+            tools: Vec::new(),
             hangs: false,
             fails: None,
         }
@@ -60,7 +62,14 @@ impl Answer {
 
     /// The same, and then the call ends.
     pub fn and_hangs_up(self) -> Self {
-        Self { ends_call: true, ..self }
+        self.and_uses(END_CALL, "{}")
+    }
+
+    /// The same, and then this tool is asked for.
+    pub fn and_uses(mut self, name: &str, arguments: &str) -> Self {
+        let id = format!("call_{}", self.tools.len() + 1);
+        self.tools.push(ToolCall { id, arguments: arguments.to_owned(), ..ToolCall::of(name) });
+        self
     }
 }
 
@@ -75,6 +84,8 @@ pub struct Voice {
     pub hangs: bool,
     /// It fails with this.
     pub fails: Option<String>,
+    /// Whether there are recordings that need no vendor.
+    pub recordings: bool,
 }
 
 /// How the carrier's line behaves.
@@ -105,6 +116,7 @@ pub struct Scenario {
     /// Whether the recogniser gives partial texts, word by word.
     pub partials: bool,
     says: Vec<Says>,
+    tools: BTreeMap<String, (u64, ToolAnswer)>,
     answers: VecDeque<Answer>,
     inputs: Vec<(Tick, Input)>,
 }
@@ -168,11 +180,12 @@ impl Scenario {
         Self {
             settings,
             rate: SampleRate::HZ_8000,
-            voice: Voice { first_audio_ms: 0, letter_ms: 60, hangs: false, fails: None },
+            voice: Voice { first_audio_ms: 0, letter_ms: 60, hangs: false, fails: None, recordings: true },
             line: LineSettings { delay_ms: 0, marks: true, echo_db: None, caller_gain_db: 0.0 },
             recogniser_ms: Some(0),
             partials: false,
             says: Vec::new(),
+            tools: BTreeMap::new(),
             answers: VecDeque::new(),
             inputs: Vec::new(),
         }
@@ -198,6 +211,19 @@ impl Scenario {
         self.answers.push_back(answer);
     }
 
+    /// A tool that the model may ask for, and what it gives after so many milliseconds.
+    pub fn has_tool(&mut self, name: &str, side_effects: bool, after_ms: u64, answer: ToolAnswer) {
+        let tool = Tool {
+            name: name.to_owned(),
+            description: String::new(),
+            parameters: serde_json::json!({ "type": "object" }),
+            side_effects,
+        };
+        let declared = &mut self.settings.tools.declared;
+        *declared = declared.iter().cloned().chain([tool]).collect();
+        self.tools.insert(name.to_owned(), (after_ms, answer));
+    }
+
     /// The carrier sends `event`.
     pub fn send(&mut self, at_ms: u64, event: CarrierEvent) {
         self.input(at_ms, Input::Carrier(event));
@@ -216,7 +242,7 @@ impl Scenario {
             account: None,
             from: None,
             to: None,
-            custom: std::collections::BTreeMap::new(),
+            custom: BTreeMap::new(),
             rate: self.rate,
         };
         self.send(at_ms, CarrierEvent::Start(Box::new(start)));

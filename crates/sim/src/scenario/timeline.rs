@@ -1,7 +1,7 @@
 //! A call's outputs as lines that a person can read and a test can compare. Times are in seconds to a tenth:
 //! the order and the gist count, not the millisecond.
 
-use call::{Event, Evidence, Message, Output, Tick, ToCarrier};
+use call::{Event, Evidence, Message, Output, Say, Tick, ToCarrier};
 
 /// The line for this output, if it is worth one.
 pub(super) fn line(at: Tick, output: &Output) -> Option<String> {
@@ -9,7 +9,7 @@ pub(super) fn line(at: Tick, output: &Output) -> Option<String> {
         Output::Event(event) => of_event(event)?,
         Output::Carrier(ToCarrier::Clear) => "clear".to_owned(),
         Output::Carrier(ToCarrier::Close) => "close".to_owned(),
-        Output::Carrier(ToCarrier::Mark { name }) if !name.starts_with('u') => format!("mark {name}"),
+        Output::Carrier(ToCarrier::Mark { name }) if !name.starts_with(['u', 'f']) => format!("mark {name}"),
         Output::Ended { reason, .. } => format!("ended: {reason}"),
         Output::Think { prompt, .. } => {
             let last = match prompt.messages.last() {
@@ -20,6 +20,9 @@ pub(super) fn line(at: Tick, output: &Output) -> Option<String> {
             format!("think: {last}")
         }
         Output::StopThinking(_) => "stop thinking".to_owned(),
+        Output::Hurry(_) => "hurry".to_owned(),
+        Output::Voice { say: Say::Recorded(recorded), .. } => format!("recorded {recorded:?}").to_lowercase(),
+        Output::StopTool(_) => "stop tool".to_owned(),
         _ => return None,
     };
     Some(format!("{:.1} {what}\n", at.0 as f64 / 1_000_000.0))

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use audio::{Pcm, SampleRate, tone};
 use call::log::LogWriter;
 use call::{
-    Call, CarrierEvent, END_CALL, Fault, Heard, Input, Listen, Micros, Output, Say, Settings, SpeechId,
-    Thought, Tick, ToCarrier, ToolCall, TurnId, UtteranceId, Voiced,
+    Call, CarrierEvent, Fault, Heard, Input, Listen, Micros, Output, Say, Settings, SpeechId, Thought, Tick,
+    ToCarrier, TurnId, UtteranceId, Voiced,
 };
 
 use super::line::Line;
@@ -21,6 +21,8 @@ const LONGEST: Tick = Tick(5_400_000_000);
 /// The voice of the agent: a hum of 200 Hz, as loud as speech.
 const HUM_HZ: f32 = 200.0;
 const HUM_DB: f32 = -20.0;
+/// How long each recording is.
+const RECORDING_MS: u32 = 1_000;
 
 enum Coming {
     Input(Input),
@@ -170,6 +172,13 @@ impl World {
             Output::Listen(Listen::Finish(speech)) => self.finish_listening(at, *speech),
             Output::Think { turn, .. } => self.think(at, *turn),
             Output::Voice { utterance, say: Say::Text(text) } => self.speak(at, *utterance, text),
+            Output::Voice { utterance, say: Say::Recorded(_) } => self.play_recording(at, *utterance),
+            Output::RunTool { tool, name, .. } => {
+                if let Some((after_ms, what)) = self.scene.tools.get(name).cloned() {
+                    let input = Input::Tool { tool: *tool, what };
+                    self.comes(at + Micros(after_ms * 1000), Coming::Input(input));
+                }
+            }
             Output::Ended { .. } => self.over = true,
             _ => {}
         }
@@ -249,11 +258,23 @@ impl World {
             self.comes(moment, Coming::Input(Input::Thought { turn, what }));
             moment = moment + Micros(answer.word_ms * 1000);
         }
-        if answer.ends_call {
-            let what = Thought::Tool(ToolCall::of(END_CALL));
-            self.comes(moment, Coming::Input(Input::Thought { turn, what }));
+        for call in answer.tools {
+            self.comes(moment, Coming::Input(Input::Thought { turn, what: Thought::Tool(call) }));
         }
         self.comes(moment, Coming::Input(Input::Thought { turn, what: Thought::Done }));
+    }
+
+    fn play_recording(&mut self, at: Tick, utterance: UtteranceId) {
+        let rate = self.scene.rate;
+        let what = if self.scene.voice.recordings {
+            Voiced::Audio { rate, pcm: tone(rate, HUM_HZ, RECORDING_MS, HUM_DB) }
+        } else {
+            Voiced::Failed(Fault::local("there is no recording"))
+        };
+        self.comes(at, Coming::Input(Input::Voiced { utterance, what }));
+        if self.scene.voice.recordings {
+            self.comes(at, Coming::Input(Input::Voiced { utterance, what: Voiced::Done }));
+        }
     }
 
     fn speak(&mut self, at: Tick, utterance: UtteranceId, text: &str) {
