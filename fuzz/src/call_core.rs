@@ -8,13 +8,13 @@ use std::sync::{Arc, LazyLock};
 use audio::{Pcm, SampleRate, tone};
 use call::log::{LogWriter, replay};
 use call::{
-    AgentKind, Call, CarrierEvent, END_CALL, Event, Fault, Heard, Input, Listen, Next, Output, Playout,
-    Settings, SpeechId, Thought, Tick, ToCarrier, ToolCall, TurnId, UtteranceId, Voiced,
+    AgentKind, Call, CarrierEvent, Event, Fault, Heard, Input, Listen, Message, Next, Output, Playout,
+    Settings, SpeechId, Thought, Tick, ToCarrier, ToolAnswer, ToolId, TurnId, UtteranceId, Voiced,
 };
 use records::EndReason;
 
 use super::bytes::Bytes;
-use choices::{CarrierKind, TEXTS, one_of, settings, start};
+use choices::{CarrierKind, TEXTS, one_of, settings, start, tool_call};
 
 /// Someone speaking, so that voice activity has something to find.
 static SPEECH: LazyLock<Vec<i16>> = LazyLock::new(|| {
@@ -58,6 +58,7 @@ struct Asked {
     turns: Vec<TurnId>,
     speeches: Vec<SpeechId>,
     marks: VecDeque<String>,
+    tools: Vec<ToolId>,
 }
 
 /// What the call has done so far.
@@ -68,6 +69,8 @@ struct Seen {
     ended: usize,
     detached: bool,
     last_utterance: Option<UtteranceId>,
+    last_tool: Option<ToolId>,
+    tool_calls: usize,
 }
 
 impl World {
@@ -182,9 +185,14 @@ impl World {
     fn heard(&mut self, bytes: &mut Bytes<'_>) {
         let speech = one_of(&mut self.asked.speeches, bytes).unwrap_or(SpeechId(u32::from(bytes.byte())));
         let text = bytes.pick(TEXTS).to_owned();
-        let what = match bytes.byte() % 4 {
-            0 => Heard::Partial(text),
-            1 => Heard::Failed(Fault::slow()),
+        let what = match bytes.byte() % 16 {
+            0..=2 => Heard::Partial(text),
+            3 => Heard::Failed(Fault::slow()),
+            4 | 5 => Heard::Pause(text),
+            6 | 7 => Heard::TurnOver(text),
+            8 | 9 => Heard::Likely(text),
+            10 => Heard::GoesOn,
+            11 if self.at.0 % 7 == 0 => Heard::Lost(Fault::slow()),
             _ => Heard::Final(text),
         };
         self.give(Input::Heard { speech, what });
@@ -194,11 +202,23 @@ impl World {
         let turn = one_of(&mut self.asked.turns, bytes).unwrap_or(TurnId(u32::from(bytes.byte())));
         let what = match bytes.byte() % 8 {
             0..=3 => Thought::Delta(bytes.pick(TEXTS).to_owned()),
-            4 => Thought::Tool(ToolCall::of(END_CALL)),
+            4 => {
+                self.seen.tool_calls += 1;
+                Thought::Tool(tool_call(bytes, self.seen.tool_calls))
+            }
             5 => Thought::Failed(Fault::local("it broke")),
             _ => Thought::Done,
         };
         self.give(Input::Thought { turn, what });
+        if let Some(tool) = self.asked.tools.pop() {
+            let what = match bytes.byte() % 4 {
+                // It takes its time.
+                0 => return self.asked.tools.push(tool),
+                1 => ToolAnswer::Failed("out of order".to_owned()),
+                _ => ToolAnswer::Result("it is done".to_owned()),
+            };
+            self.give(Input::Tool { tool, what });
+        }
     }
 
     fn voiced(&mut self, bytes: &mut Bytes<'_>) {
@@ -278,10 +298,10 @@ impl World {
             Output::Listen(Listen::Finish(speech)) => self.asked.speeches.push(*speech),
             Output::Listen(_) => {}
             Output::Think { turn, prompt } => {
-                assert!(
-                    prompt.messages.len() <= self.settings.limits.history_messages,
-                    "the history is bounded"
-                );
+                // A turn's own words and tools come on top, and are bounded by its steps.
+                let most = self.settings.limits.history_messages + 1 + 9 * 3;
+                assert!(prompt.messages.len() <= most, "the history is bounded");
+                assert!(is_well_formed(&prompt.messages), "{:?}", prompt.messages);
                 self.asked.turns.push(*turn);
             }
             Output::StopThinking(turn) => self.asked.turns.retain(|asked| asked != turn),
@@ -293,11 +313,13 @@ impl World {
             Output::StopVoice(utterance) => self.asked.voices.retain(|asked| asked != utterance),
             Output::Event(Event::Greeting) => self.seen.greetings += 1,
             Output::Event(Event::Answered { .. }) => self.seen.answered += 1,
-            Output::Event(_)
-            | Output::Hurry(_)
-            | Output::RunTool { .. }
-            | Output::StopTool(_)
-            | Output::Converse(_) => {}
+            Output::RunTool { tool, .. } => {
+                assert!(self.seen.last_tool < Some(*tool), "a tool runs once");
+                self.seen.last_tool = Some(*tool);
+                self.asked.tools.push(*tool);
+            }
+            Output::StopTool(tool) => self.asked.tools.retain(|asked| asked != tool),
+            Output::Event(_) | Output::Hurry(_) | Output::Converse(_) => {}
             Output::Ended { .. } => {
                 self.seen.ended += 1;
                 assert!(last, "the end comes last");
@@ -348,4 +370,20 @@ impl World {
         let again = replay(&log, |_| Ok(())).expect("what was logged can be run again");
         assert!(again.differences.is_empty(), "the log runs to other answers: {:?}", again.differences);
     }
+}
+
+/// Each tool's result stands behind the agent's message that asked for it, and each call has its result.
+fn is_well_formed(messages: &[Message]) -> bool {
+    let mut wanted: Vec<&str> = Vec::new();
+    for message in messages {
+        match message {
+            Message::Agent { calls, .. } if wanted.is_empty() => {
+                wanted = calls.iter().rev().map(|call| call.id.as_str()).collect();
+            }
+            Message::Tool { id, .. } if wanted.pop() == Some(id) => {}
+            Message::Caller(_) if wanted.is_empty() => {}
+            _ => return false,
+        }
+    }
+    wanted.is_empty()
 }

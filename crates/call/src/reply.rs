@@ -11,7 +11,7 @@ use crate::speech::Cleaner;
 use crate::{Micros, Settings, Tick, TurnId, UtteranceId};
 
 /// Where the first clause of an answer is cut when answers are late and no setting says so.
-const HURRIED_CLAUSE: usize = 24;
+const HURRIED_CLAUSE: usize = 16;
 
 /// What a reply is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

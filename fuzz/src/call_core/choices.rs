@@ -1,7 +1,11 @@
 //! What a fuzzer's bytes choose among: a call's settings, what is said, who is meant.
 
 use audio::SampleRate;
-use call::{AgentKind, BargeIn, CarrierEvent, Idle, Limits, Playout, Settings, StreamStart, Turn};
+use call::{
+    AgentKind, BUILTIN, BargeIn, Budget, CarrierEvent, Dtmf, DtmfMode, Failure, FailureThen, Filler,
+    FillerKind, Idle, Limits, Playout, Settings, Speculate, Speech, StreamStart, Tool, ToolCall, Tools, Turn,
+    TurnEnd,
+};
 
 use super::super::bytes::Bytes;
 
@@ -57,6 +61,36 @@ pub(super) fn start(rate: SampleRate) -> StreamStart {
     }
 }
 
+/// A tool call: one of those that the call does itself, one that is declared, or one that there is not.
+pub(super) fn tool_call(bytes: &mut Bytes<'_>, id: usize) -> ToolCall {
+    let name = bytes.pick([
+        BUILTIN[0],
+        BUILTIN[1],
+        BUILTIN[2],
+        BUILTIN[3],
+        BUILTIN[4],
+        "look_up",
+        "book",
+        "there_is_none",
+    ]);
+    let arguments = bytes.pick(["{}", "", "{\"digits\":\"1#\",\"count\":2}", "{\"name\":\"a\",\"value\":1}"]);
+    ToolCall { id: format!("call_{id}"), arguments: arguments.to_owned(), ..ToolCall::of(name) }
+}
+
+fn tools() -> Tools {
+    let declared = |name: &str, side_effects: bool| Tool {
+        name: name.to_owned(),
+        description: String::new(),
+        parameters: serde_json::Value::Null,
+        side_effects,
+    };
+    Tools {
+        builtin: BUILTIN.map(str::to_owned).to_vec(),
+        max_steps: 2,
+        declared: vec![declared("look_up", false), declared("book", true)].into(),
+    }
+}
+
 /// A call's settings: mostly a conversation, and limits short enough that a run reaches them.
 pub(super) fn settings(bytes: &mut Bytes<'_>) -> Settings {
     let listening = AgentKind::Assistant;
@@ -82,7 +116,34 @@ pub(super) fn settings(bytes: &mut Bytes<'_>) -> Settings {
             resume_ms: if flag(4) { 0 } else { 1000 },
             ..BargeIn::default()
         },
-        turn: Turn { longest_ms: if flag(5) { 500 } else { 10_000 }, ..Turn::default() },
+        turn: Turn {
+            longest_ms: if flag(5) { 500 } else { 10_000 },
+            end: bytes.pick([TurnEnd::Auto, TurnEnd::Own, TurnEnd::Vendor]),
+            speculate: bytes.pick([Speculate::Off, Speculate::Likely, Speculate::Pause]),
+            ..Turn::default()
+        },
+        tools: tools(),
+        speech: Speech { first_clause_chars: bytes.pick([0, 10]), ..Speech::default() },
+        filler: Filler {
+            kind: bytes.pick([FillerKind::Speech, FillerKind::Tone, FillerKind::Off]),
+            after_ms: 300,
+            ..Filler::default()
+        },
+        budget: Budget { total_ms: bytes.pick([0, 700]), hurry_ms: bytes.pick([0, 500]) },
+        dtmf: Dtmf {
+            mode: bytes.pick([DtmfMode::Off, DtmfMode::Single, DtmfMode::Collect]),
+            longest: 3,
+            ..Dtmf::default()
+        },
+        failure: Failure {
+            then: bytes.pick([
+                FailureThen::Stay,
+                FailureThen::Stay,
+                FailureThen::HangUp,
+                FailureThen::Transfer,
+            ]),
+            after: 2,
+        },
         idle: Idle {
             prompt_after_ms: if flag(6) { 0 } else { 2_000 },
             hang_up_after_ms: if flag(7) { 0 } else { 5_000 },
