@@ -54,7 +54,7 @@ pub enum FaultAction {
     Status,
     /// It is never answered.
     Hang,
-    /// The connection breaks after the first piece of the answer.
+    /// The connection breaks within the answer.
     Cut,
     /// The answer is no answer: bytes that nobody understands.
     Garbage,

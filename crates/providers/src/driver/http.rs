@@ -107,7 +107,10 @@ impl Answered {
         match self.injected {
             Some(Injected::Garbage) if self.pieces == 1 => Ok(Some(Bytes::from_static(GARBAGE))),
             Some(Injected::Garbage) => Ok(None),
-            Some(Injected::Cut) if self.pieces > 1 || piece.is_none() => Err(injected_cut()),
+            Some(Injected::Cut) => match piece {
+                Some(piece) if self.pieces == 1 => Ok(Some(piece.slice(..piece.len() / 2))),
+                _ => Err(injected_cut()),
+            },
             _ => Ok(piece),
         }
     }
