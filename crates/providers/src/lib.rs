@@ -1,6 +1,7 @@
 //! Speech-to-text, language models and text-to-speech, each behind its role.
 
 pub mod anthropic;
+pub mod chain;
 pub mod deepgram;
 pub mod dialect;
 pub mod driver;
@@ -12,6 +13,7 @@ pub mod openai;
 pub mod recorded;
 
 mod cached;
+mod health;
 mod inject;
 mod link;
 mod notes;
@@ -21,6 +23,7 @@ mod roles;
 pub mod tools;
 
 pub use cached::{CachedVoice, VoiceCache};
+pub use health::{Health, LinkHealth};
 pub use inject::{FaultAction, FaultPlan, FaultRule};
 pub use link::{LinkId, Transport};
 pub use notes::{Note, Notes};
