@@ -1,6 +1,8 @@
 //! Chains of links over real sockets: whatever the first choice does, the call goes on, and nothing that was said
 //! is lost.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for code")]
+
 mod wire;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

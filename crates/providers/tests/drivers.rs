@@ -1,5 +1,7 @@
 //! The drivers over real sockets, against servers that misbehave in every way that vendors do.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for code")]
+
 mod wire;
 
 use std::sync::{Arc, Mutex};
