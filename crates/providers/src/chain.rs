@@ -28,8 +28,8 @@ pub use ear::EarChain;
 pub use model::ModelChain;
 pub use voice::VoiceChain;
 
-use crate::LinkId;
 use crate::health::{Attempt, Health, Tracked};
+use crate::{Answers, LinkId};
 
 /// One link of a chain.
 pub struct Link<T: ?Sized> {
@@ -92,16 +92,21 @@ impl Shunned {
 }
 
 /// The next link to ask: in the order of the list, what failed in this call last; `tried` are out.
-fn choose<T: ?Sized>(ways: &[Way<T>], shunned: Option<&Shunned>, tried: &[bool]) -> Option<(usize, Attempt)> {
+fn choose<T: ?Sized>(
+    ways: &[Way<T>],
+    shunned: Option<&Shunned>,
+    tried: &[bool],
+    call: &Answers,
+) -> Option<(usize, Attempt)> {
     let is_shunned = |way: usize| shunned.is_some_and(|shunned| shunned.is(way));
     let mut order: Vec<usize> = (0..ways.len()).filter(|way| !tried[*way]).collect();
     order.sort_by_key(|way| is_shunned(*way));
-    let allowed = order.iter().find_map(|way| Some((*way, ways[*way].tracked.try_now()?)));
+    let allowed = order.iter().find_map(|way| Some((*way, ways[*way].tracked.try_now(call)?)));
     // Only where nobody of the list was asked: else there was somebody.
     let is_first = tried.iter().all(|tried| !tried);
     allowed.or_else(|| {
         let mut order = order.iter().filter(|_| is_first);
-        order.find_map(|way| Some((*way, ways[*way].tracked.try_for_want_of_others()?)))
+        order.find_map(|way| Some((*way, ways[*way].tracked.try_for_want_of_others(call)?)))
     })
 }
 

@@ -12,13 +12,13 @@ use futures_util::future::join_all;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use tokio::time::Instant;
 
-use crate::LinkId;
 use crate::chain::budget::Budget;
 use crate::driver::Probe;
 use crate::inject::Dice;
+use crate::{Answers, LinkId, Note};
 
-pub use record::LinkHealth;
 use record::Record;
+pub use record::{LastFailure, Latency, LinkHealth};
 
 /// The health of all links. One for each process.
 pub struct Health {
@@ -108,21 +108,22 @@ impl Tracked {
     }
 
     /// A request, if the breaker lets it through.
-    pub(crate) fn try_now(self: &Arc<Self>) -> Option<Attempt> {
+    pub(crate) fn try_now(self: &Arc<Self>, call: &Answers) -> Option<Attempt> {
         let may = lock(&self.record).breaker.try_now(self.now());
-        may.then(|| self.attempt())
+        may.then(|| self.attempt(call))
     }
 
     /// A request where there is nobody else to ask.
-    pub(crate) fn try_for_want_of_others(self: &Arc<Self>) -> Option<Attempt> {
+    pub(crate) fn try_for_want_of_others(self: &Arc<Self>, call: &Answers) -> Option<Attempt> {
         let may = lock(&self.record).breaker.try_for_want_of_others();
-        may.then(|| self.attempt())
+        may.then(|| self.attempt(call))
     }
 
     /// A request on a connection that is open already.
-    pub(crate) fn attempt(self: &Arc<Self>) -> Attempt {
+    pub(crate) fn attempt(self: &Arc<Self>, call: &Answers) -> Attempt {
         lock(&self.record).asked(self.now());
-        Attempt { tracked: Arc::clone(self), began: Instant::now(), is_open: true, is_heard: false }
+        let (tracked, call) = (Arc::clone(self), call.clone());
+        Attempt { tracked, call, began: Instant::now(), is_open: true, is_heard: false }
     }
 
     /// Whether calls are let through.
@@ -176,6 +177,8 @@ fn wall_ms() -> u64 {
 /// One request. Dropping it without an outcome means that it was withdrawn.
 pub(crate) struct Attempt {
     pub(crate) tracked: Arc<Tracked>,
+    /// Whose record it is noted in.
+    call: Answers,
     began: Instant,
     is_open: bool,
     is_heard: bool,
@@ -186,6 +189,7 @@ impl Attempt {
     pub(crate) fn heard(&mut self) {
         if !std::mem::replace(&mut self.is_heard, true) {
             let took = self.began.elapsed();
+            self.call.note(Note::Served(self.tracked.id.clone()));
             histogram!("trunkline_provider_latency_seconds", "provider" => self.tracked.id.vendor.to_string(),
                 "role" => self.tracked.id.role.as_str(), "transport" => self.tracked.id.transport.as_str())
             .record(took);
@@ -206,6 +210,7 @@ impl Attempt {
     pub(crate) fn failed(mut self, fault: &Fault) {
         self.is_open = false;
         self.tracked.count(fault.class.as_str());
+        self.call.note(Note::Failed { link: self.tracked.id.clone(), class: fault.class });
         let mut record = lock(&self.tracked.record);
         record.failed(self.tracked.now(), wall_ms(), fault);
         self.tracked.show_breaker(&record);
@@ -229,9 +234,10 @@ impl Drop for Attempt {
 }
 
 /// Tells that one link takes another's place, and why.
-pub(crate) fn switched(from: &LinkId, to: &LinkId, class: FaultClass, call_goes_on: &'static str) {
+pub(crate) fn switched(call: &Answers, from: &LinkId, to: &LinkId, class: FaultClass) {
+    call.note(Note::Switched { from: from.clone(), to: to.clone(), class });
     tracing::warn!(vendor = &*from.vendor, role = from.role.as_str(), transport = from.transport.as_str(),
-        class = class.as_str(), to = %to, "{call_goes_on}");
+        class = class.as_str(), to = %to, "another vendor or transport goes on");
     counter!("trunkline_provider_fallback_total", "role" => from.role.as_str(),
         "from" => format!("{}/{}", from.vendor, from.transport.as_str()),
         "to" => format!("{}/{}", to.vendor, to.transport.as_str()), "reason" => class.as_str())

@@ -23,7 +23,7 @@ mod roles;
 pub mod tools;
 
 pub use cached::{CachedVoice, VoiceCache};
-pub use health::{Health, LinkHealth};
+pub use health::{Health, LastFailure, Latency, LinkHealth};
 pub use inject::{FaultAction, FaultPlan, FaultRule};
 pub use link::{LinkId, Transport};
 pub use notes::{Note, Notes};

@@ -35,7 +35,7 @@ impl SpeechToSpeech for AgentChain {
         self.health.asked();
         let mut tried = vec![false; self.ways.len()];
         let mut last = Refused::Unavailable(all_resting().to_string());
-        while let Some((way, attempt)) = choose(&self.ways, None, &tried) {
+        while let Some((way, attempt)) = choose(&self.ways, None, &tried, &answers) {
             tried[way] = true;
             let (to, mut from) = mpsc::channel(QUEUE);
             let converser = match self.ways[way].link.role.open(spec, Answers::new(to)) {
@@ -46,6 +46,7 @@ impl SpeechToSpeech for AgentChain {
                     continue;
                 }
             };
+            let answers = answers.clone();
             tokio::spawn(async move {
                 let mut attempt = Some(attempt);
                 while let Some(input) = from.recv().await {

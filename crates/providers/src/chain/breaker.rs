@@ -150,6 +150,11 @@ impl Breaker {
         }
     }
 
+    /// Failures since the last success.
+    pub const fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// How long it stays open.
     pub fn opens_in(&self, now: Tick) -> Option<Micros> {
         match self.state {

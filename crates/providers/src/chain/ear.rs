@@ -40,10 +40,15 @@ impl SpeechToText for EarChain {
             state: Mutex::new(State { tape: Tape::new(spec.rate), main: None, trial: None, trouble: None }),
             wake: Notify::new(),
         });
-        let mut ears =
-            Ears::new(Arc::clone(&self.ways), Arc::clone(&self.health), spec.clone(), Arc::clone(&shared));
+        let mut ears = Ears::new(
+            Arc::clone(&self.ways),
+            Arc::clone(&self.health),
+            spec.clone(),
+            Arc::clone(&shared),
+            answers,
+        );
         ears.open_first()?;
-        tokio::spawn(ears.run(answers));
+        tokio::spawn(ears.run());
         Ok(Box::new(Ear(shared)))
     }
 }

@@ -38,6 +38,12 @@ impl LanguageModel for ModelChain {
         name(&self.ways)
     }
 
+    fn warm(&self) {
+        if let Some(way) = self.ways.iter().find(|way| way.tracked.is_well()) {
+            way.link.role.warm();
+        }
+    }
+
     fn ask(&self, turn: TurnId, prompt: Prompt, answers: Answers) -> Running {
         let hurry = Arc::new(Notify::new());
         let question = Question {
@@ -45,6 +51,7 @@ impl LanguageModel for ModelChain {
             health: Arc::clone(&self.health),
             turn,
             prompt,
+            call: answers.clone(),
             began: Instant::now(),
             tried: vec![false; self.ways.len()],
             asked: Vec::new(),
@@ -72,6 +79,7 @@ struct Question {
     health: Arc<Health>,
     turn: TurnId,
     prompt: Prompt,
+    call: Answers,
     began: Instant,
     tried: Vec<bool>,
     /// Whoever is thinking: one, or two in a race.
@@ -141,7 +149,7 @@ impl Question {
 
     /// Asks the next link, if there is one.
     fn ask_next(&mut self) -> bool {
-        let Some((way, attempt)) = choose(&self.ways, None, &self.tried) else { return false };
+        let Some((way, attempt)) = choose(&self.ways, None, &self.tried, &self.call) else { return false };
         self.ask(way, attempt);
         true
     }
@@ -162,7 +170,7 @@ impl Question {
             return false;
         }
         let to = self.asked[self.asked.len() - 1].way;
-        switched(&self.ways[from].link.id, &self.ways[to].link.id, class, "a late model is raced");
+        switched(&self.call, &self.ways[from].link.id, &self.ways[to].link.id, class);
         true
     }
 
@@ -174,7 +182,7 @@ impl Question {
         if self.ask_next() {
             let to = self.asked[self.asked.len() - 1].way;
             let (from, to) = (&self.ways[asked.way].link.id, &self.ways[to].link.id);
-            switched(from, to, fault.class, "a model failed, the next is asked");
+            switched(&self.call, from, to, fault.class);
         }
         self.last = Some((asked.way, fault));
         if self.asked.is_empty() { self.plan_retry() } else { Ok(()) }
@@ -213,7 +221,7 @@ impl Question {
             self.retry_at = None;
             let Some((way, fault)) = &self.last else { return Ok(()) };
             let tracked = &self.ways[*way].tracked;
-            let attempt = tracked.try_now().or_else(|| tracked.try_for_want_of_others());
+            let attempt = tracked.try_now(&self.call).or_else(|| tracked.try_for_want_of_others(&self.call));
             let attempt = attempt.ok_or_else(|| fault.clone())?;
             self.ask(*way, attempt);
         }

@@ -37,12 +37,19 @@ impl TextToSpeech for VoiceChain {
         name(&self.ways)
     }
 
+    fn warm(&self) {
+        if let Some(way) = self.ways.iter().find(|way| way.tracked.is_well()) {
+            way.link.role.warm();
+        }
+    }
+
     fn open(&self, spec: &VoiceSpec, answers: Answers) -> Box<dyn Speaker> {
         let (to, from) = mpsc::channel(QUEUE);
         let mut voices = Voices {
             ways: Arc::clone(&self.ways),
             health: Arc::clone(&self.health),
             spec: spec.clone(),
+            call: answers.clone(),
             open: self.ways.iter().map(|_| None).collect(),
             asked: Vec::new(),
             shunned: Shunned::none(self.ways.len()),
@@ -52,7 +59,7 @@ impl TextToSpeech for VoiceChain {
         if let Some(way) = voices.ways.iter().position(|way| way.tracked.is_well()) {
             voices.open(way);
         }
-        tokio::spawn(voices.run(from, answers.clone()));
+        tokio::spawn(voices.run(from));
         Box::new(Mouth { to, answers })
     }
 }
@@ -115,6 +122,7 @@ struct Voices {
     ways: Arc<[Way<dyn TextToSpeech>]>,
     health: Arc<Health>,
     spec: VoiceSpec,
+    call: Answers,
     open: Vec<Option<Open>>,
     asked: Vec<Asked>,
     shunned: Shunned,
@@ -122,10 +130,10 @@ struct Voices {
 }
 
 impl Voices {
-    async fn run(mut self, mut orders: mpsc::Receiver<Order>, answers: Answers) {
+    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         loop {
             for input in self.out.drain(..) {
-                if answers.send(input).await.is_err() {
+                if self.call.send(input).await.is_err() {
                     return;
                 }
             }
@@ -168,7 +176,7 @@ impl Voices {
     fn speak(&mut self, utterance: UtteranceId, text: String) {
         self.health.asked();
         let tried = vec![false; self.ways.len()];
-        match choose(&self.ways, Some(&self.shunned), &tried) {
+        match choose(&self.ways, Some(&self.shunned), &tried, &self.call) {
             Some((way, attempt)) => {
                 let began = Instant::now();
                 let state = self.begin(utterance, &text, way, attempt);
@@ -232,9 +240,9 @@ impl Voices {
             self.out.push(Input::Voiced { utterance, what: Voiced::Failed(fault) });
             return;
         }
-        if let Some((way, attempt)) = choose(&self.ways, Some(&self.shunned), &tried) {
+        if let Some((way, attempt)) = choose(&self.ways, Some(&self.shunned), &tried, &self.call) {
             let (old, new) = (&self.ways[from].link.id, &self.ways[way].link.id);
-            switched(old, new, fault.class, "a voice failed, the next speaks");
+            switched(&self.call, old, new, fault.class);
             tried[way] = true;
             let state = self.begin(utterance, &text, way, attempt);
             self.asked.push(Asked { utterance, text, began, tried, retries, state });
@@ -272,7 +280,7 @@ impl Voices {
         };
         let tracked = Arc::clone(&self.ways[way].tracked);
         let mut asked = self.asked.remove(at);
-        match tracked.try_now().or_else(|| tracked.try_for_want_of_others()) {
+        match tracked.try_now(&self.call).or_else(|| tracked.try_for_want_of_others(&self.call)) {
             Some(attempt) => {
                 asked.state = self.begin(asked.utterance, &asked.text, way, attempt);
                 self.asked.push(asked);

@@ -38,6 +38,7 @@ pub(super) struct Ears {
     health: Arc<Health>,
     spec: ListenSpec,
     shared: Arc<Shared>,
+    call: Answers,
     main: Option<Line>,
     trial: Option<Line>,
     /// Links that could not understand what is on the tape.
@@ -67,6 +68,7 @@ impl Ears {
         health: Arc<Health>,
         spec: ListenSpec,
         shared: Arc<Shared>,
+        call: Answers,
     ) -> Self {
         let (tried, shunned) = (vec![false; ways.len()], Shunned::none(ways.len()));
         Self {
@@ -74,6 +76,7 @@ impl Ears {
             health,
             spec,
             shared,
+            call,
             main: None,
             trial: None,
             tried,
@@ -91,11 +94,11 @@ impl Ears {
             .map_err(|refused| refused.unwrap_or_else(|| Refused::Unavailable(all_resting().to_string())))
     }
 
-    pub(super) async fn run(mut self, answers: Answers) {
+    pub(super) async fn run(mut self) {
         loop {
             let is_over = self.has_trouble().is_err();
             for input in self.out.drain(..) {
-                if answers.send(input).await.is_err() {
+                if self.call.send(input).await.is_err() {
                     return;
                 }
             }
@@ -119,7 +122,7 @@ impl Ears {
             if step.is_err() {
                 for input in self.out.drain(..) {
                     // The call being over is no concern of a recogniser.
-                    let _ = answers.send(input).await;
+                    let _ = self.call.send(input).await;
                 }
                 return;
             }
@@ -157,7 +160,7 @@ impl Ears {
             }
             let way = &self.ways[line.way];
             line.due = Some(at + way.link.deadline);
-            line.attempt.get_or_insert_with(|| way.tracked.attempt()).begins_now();
+            line.attempt.get_or_insert_with(|| way.tracked.attempt(&self.call)).begins_now();
         }
     }
 
@@ -214,7 +217,7 @@ impl Ears {
         }
         let shunned = &self.shunned;
         let better = (0..than).filter(|way| !shunned.is(*way));
-        let better = better.filter_map(|way| Some((way, self.ways[way].tracked.try_now()?))).next();
+        let better = better.filter_map(|way| Some((way, self.ways[way].tracked.try_now(&self.call)?))).next();
         let Some((way, attempt)) = better else { return };
         match self.open(way, attempt) {
             Ok((line, recogniser)) => {
@@ -273,7 +276,7 @@ impl Ears {
         let Some(line) = self.trial.take() else { return };
         lock(&self.shared.state).trial = None;
         self.shunned.failed(line.way);
-        let attempt = line.attempt.unwrap_or_else(|| self.ways[line.way].tracked.attempt());
+        let attempt = line.attempt.unwrap_or_else(|| self.ways[line.way].tracked.attempt(&self.call));
         attempt.failed(fault);
     }
 
@@ -287,12 +290,12 @@ impl Ears {
         state.main = None;
         drop(state);
         let Some(line) = self.main.take() else { return Ok(()) };
-        let attempt = line.attempt.unwrap_or_else(|| self.ways[line.way].tracked.attempt());
+        let attempt = line.attempt.unwrap_or_else(|| self.ways[line.way].tracked.attempt(&self.call));
         attempt.failed(fault);
         let is_old = line.opened.elapsed() >= LIVED;
         if is_old && matches!(fault.class, FaultClass::Idle | FaultClass::Lifetime) {
             // Nothing is wrong with it.
-            let attempt = self.ways[line.way].tracked.attempt();
+            let attempt = self.ways[line.way].tracked.attempt(&self.call);
             if self.open_main(line.way, attempt).is_ok() {
                 return Ok(());
             }
@@ -307,12 +310,7 @@ impl Ears {
         }
         match self.open_next() {
             Ok(way) => {
-                switched(
-                    self.id(line.way),
-                    self.id(way),
-                    fault.class,
-                    "a recogniser failed, the next listens",
-                );
+                switched(&self.call, self.id(line.way), self.id(way), fault.class);
                 Ok(())
             }
             Err(_) => self.all_failed(fault),
@@ -322,7 +320,7 @@ impl Ears {
     /// Opens the next link that can be opened. `Err` with what the last one said when none can.
     fn open_next(&mut self) -> Result<usize, Option<Refused>> {
         let mut last = None;
-        while let Some((way, attempt)) = choose(&self.ways, Some(&self.shunned), &self.tried) {
+        while let Some((way, attempt)) = choose(&self.ways, Some(&self.shunned), &self.tried, &self.call) {
             match self.open_main(way, attempt) {
                 Ok(()) => return Ok(way),
                 Err(refused) => {
