@@ -2,11 +2,12 @@
 //! `[vendors.<name>]`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use http::HeaderName;
-use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::dialect::HeaderText;
 
@@ -57,8 +58,11 @@ pub enum TransportChoice {
     Http,
 }
 
+/// How a secret is written: that there is one, and nothing of it.
+const REDACTED: &str = "[redacted]";
+
 /// One vendor.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VendorOptions {
     /// The API that it speaks; where absent, the one of its name.
@@ -66,14 +70,15 @@ pub struct VendorOptions {
     /// Where it is; where absent, the vendor's own address. `https://` or `http://`; WebSockets take `wss://` or
     /// `ws://` to the same place.
     pub base_url: Option<String>,
-    /// The key.
-    #[serde(skip_serializing)]
+    /// The key. Written as being there, and no more.
+    #[serde(serialize_with = "redacted")]
     pub key: Option<SecretString>,
     /// A file that holds the key.
     pub key_file: Option<PathBuf>,
     /// Google: the service account's JSON file.
     pub credentials_file: Option<PathBuf>,
-    /// Headers that go with every request.
+    /// Headers that go with every request. Their values may be keys, so they are written as being there too.
+    #[serde(serialize_with = "redacted_values")]
     pub headers: BTreeMap<String, String>,
     /// As a recogniser.
     pub speech_to_text: RoleOptions,
@@ -135,7 +140,7 @@ impl QueryValue {
 }
 
 /// All that a dialect is made of: a vendor in one role for one agent.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DialectOptions {
     /// Where the vendor is, checked: no query, no fragment.
     pub base: url::Url,
@@ -145,6 +150,42 @@ pub struct DialectOptions {
     pub headers: BTreeMap<String, String>,
     /// What is set for the role; `model` and `voice` already hold what the agent chose.
     pub role: RoleOptions,
+}
+
+impl fmt::Debug for VendorOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VendorOptions")
+            .field("api", &self.api)
+            .field("base_url", &self.base_url)
+            .field("key", &self.key)
+            .field("headers", &self.headers.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for DialectOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DialectOptions")
+            .field("base", &self.base.as_str())
+            .field("key", &self.key)
+            .field("headers", &self.headers.keys())
+            .field("role", &self.role)
+            .finish()
+    }
+}
+
+fn redacted<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    match secret {
+        Some(secret) if !secret.expose_secret().is_empty() => serializer.serialize_some(REDACTED),
+        _ => serializer.serialize_none(),
+    }
+}
+
+fn redacted_values<S: Serializer>(
+    headers: &BTreeMap<String, String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.keys().map(|name| (name, REDACTED)))
 }
 
 impl DialectOptions {

@@ -1,14 +1,29 @@
 //! Vendors by the names that configuration gives them.
 
+mod accounts;
+mod build;
+mod capabilities;
+mod entry;
+mod plan;
+mod ways;
+
 use std::sync::{Arc, OnceLock};
 
 use audio::SampleRate;
-use serde::{Deserialize, Serialize};
 
+use crate::driver::{Net, NetOptions, Probe};
 use crate::fake::{FakeModel, FakeRecogniser, FakeVoice, Manner};
 use crate::local::flite::{self, FliteVoice, VoiceName, VoicePool};
 use crate::local::{Script, ScriptedModel, SphinxRecogniser, SphinxSettings};
-use crate::{LanguageModel, SpeechToText, TextToSpeech};
+use crate::{FaultPlan, LanguageModel, SpeechToSpeech, SpeechToText, TextToSpeech, Transport};
+
+pub use capabilities::{Capabilities, Role, Streams};
+pub use entry::Entry;
+pub use plan::{Misfit, RESERVED, VendorTable, check_entry, check_vendor};
+
+use accounts::Accounts;
+use build::{Built, Shell};
+use plan::{Builtin, LinkPlan, Plan, plan};
 
 /// What the stand-in recogniser hears: long enough for the stand-in model's answer to be worth interrupting.
 const FAKE_WORDS: &str = "what are your opening hours today";
@@ -16,56 +31,6 @@ const FAKE_WORDS: &str = "what are your opening hours today";
 /// The rates of lines.
 const LINE_RATES: [SampleRate; 4] =
     [SampleRate::HZ_8000, SampleRate::HZ_16000, SampleRate::HZ_24000, SampleRate::HZ_48000];
-
-/// What a vendor can take the place of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Speech to text.
-    SpeechToText,
-    /// Language model.
-    LanguageModel,
-    /// Text to speech.
-    TextToSpeech,
-    /// All three in one.
-    SpeechToSpeech,
-}
-
-impl Role {
-    /// The name in the configuration, in metrics and in the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SpeechToText => "speech_to_text",
-            Self::LanguageModel => "language_model",
-            Self::TextToSpeech => "text_to_speech",
-            Self::SpeechToSpeech => "speech_to_speech",
-        }
-    }
-}
-
-/// Whether answers come in parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Streams {
-    /// As they are made.
-    Yes,
-    /// All at once.
-    No,
-}
-
-/// What a vendor can do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Capabilities {
-    /// The name in configuration.
-    pub name: String,
-    /// The role.
-    pub role: Role,
-    /// The rates of the audio it gives or takes; empty for a model.
-    pub rates: Vec<SampleRate>,
-    /// Whether it answers in parts.
-    pub streams: Streams,
-    /// One line for people.
-    pub about: &'static str,
-}
 
 /// Whether something that a built-in vendor needs is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,21 +41,14 @@ pub struct Finding {
     pub problem: Option<String>,
 }
 
-/// No vendor of this role has this name; the configuration has to change.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no {role} \"{name}\"; there are: {known}")]
-pub struct UnknownProvider {
-    role: &'static str,
-    name: String,
-    known: String,
-}
-
 /// The vendors of this process, which share their threads.
 #[derive(Default)]
 pub struct Providers {
     voice_threads: Option<usize>,
     voices: OnceLock<Arc<VoicePool>>,
     sphinx: Option<SphinxRecogniser>,
+    net: OnceLock<Arc<Net>>,
+    accounts: Accounts,
 }
 
 impl Providers {
@@ -113,38 +71,162 @@ impl Providers {
         self
     }
 
-    /// The voice of this name: `builtin`, `flite`, `flite:slt` and the like, `fake`.
-    pub fn voice(&self, name: &str) -> Result<Arc<dyn TextToSpeech>, UnknownProvider> {
-        let voice = match name {
-            "fake" => return Ok(Arc::new(FakeVoice::default())),
-            "builtin" | "flite" => Some(VoiceName::default()),
-            _ => name.strip_prefix("flite:").and_then(|voice| voice.parse().ok()),
+    /// Speech to text by the vendors of an agent's list, the first one that works.
+    pub fn speech_to_text(
+        &self,
+        vendors: &VendorTable,
+        entries: &[Entry],
+    ) -> Result<Arc<dyn SpeechToText>, Misfit> {
+        let builtin = |builtin| -> Option<Arc<dyn SpeechToText>> {
+            match builtin {
+                Builtin::Pocketsphinx => Some(Arc::new(self.sphinx.clone()?)),
+                _ => Some(Arc::new(FakeRecogniser::new(vec![FAKE_WORDS.to_owned()], Manner::default()))),
+            }
         };
-        let voice = voice.ok_or_else(|| {
-            let flite = VoiceName::ALL.map(|voice| format!("flite:{voice}")).join(", ");
-            unknown("voice", name, &format!("builtin, {flite}, fake"))
+        let mut links = self.links(plans(vendors, Role::SpeechToText, entries)?, builtin, build::ear)?;
+        Ok(links.remove(0).vendor)
+    }
+
+    /// A language model by the vendors of an agent's list. The built-in one follows `script`.
+    pub fn language_model(
+        &self,
+        vendors: &VendorTable,
+        entries: &[Entry],
+        script: &Arc<Script>,
+    ) -> Result<Arc<dyn LanguageModel>, Misfit> {
+        let builtin = |builtin| -> Option<Arc<dyn LanguageModel>> {
+            match builtin {
+                Builtin::Scripted => Some(Arc::new(ScriptedModel::new(Arc::clone(script)))),
+                _ => Some(Arc::new(FakeModel::echo(Manner::default()))),
+            }
+        };
+        let mut links = self.links(plans(vendors, Role::LanguageModel, entries)?, builtin, build::model)?;
+        Ok(links.remove(0).vendor)
+    }
+
+    /// Text to speech by the vendors of an agent's list.
+    pub fn text_to_speech(
+        &self,
+        vendors: &VendorTable,
+        entries: &[Entry],
+    ) -> Result<Arc<dyn TextToSpeech>, Misfit> {
+        let builtin = |builtin| -> Option<Arc<dyn TextToSpeech>> {
+            match builtin {
+                Builtin::Flite(voice) => {
+                    let pool = self.voices.get_or_init(|| Arc::new(self.voice_pool()));
+                    Some(Arc::new(FliteVoice::new(voice, Arc::clone(pool))))
+                }
+                _ => Some(Arc::new(FakeVoice::default())),
+            }
+        };
+        let mut links = self.links(plans(vendors, Role::TextToSpeech, entries)?, builtin, build::voice)?;
+        Ok(links.remove(0).vendor)
+    }
+
+    /// One vendor in the place of all three.
+    pub fn speech_to_speech(
+        &self,
+        vendors: &VendorTable,
+        entries: &[Entry],
+    ) -> Result<Arc<dyn SpeechToSpeech>, Misfit> {
+        let mut links = self.links(plans(vendors, Role::SpeechToSpeech, entries)?, |_| None, build::agent)?;
+        Ok(links.remove(0).vendor)
+    }
+
+    /// How each way to each of these entries, and to each vendor of the configuration in each of its roles, is
+    /// asked whether it is there. Every link once; an entry's own choice of model or voice goes first.
+    pub fn probes(&self, vendors: &VendorTable, used: &[(Role, Entry)]) -> Vec<Arc<dyn Probe>> {
+        let configured = vendors
+            .keys()
+            .flat_map(|name| Role::ALL.map(|role| (role, Entry { vendor: name.clone(), choice: None })));
+        let mut probes: Vec<Arc<dyn Probe>> = Vec::new();
+        for (role, entry) in used.iter().cloned().chain(configured) {
+            // What can't be used has been told with the configuration; an unused role of a vendor is no fault.
+            let Ok(plans) = plans(vendors, role, &[entry]) else { continue };
+            let found = match role {
+                Role::SpeechToText => self.links(plans, |_| None, build::ear).map(probes_of),
+                Role::LanguageModel => self.links(plans, |_| None, build::model).map(probes_of),
+                Role::TextToSpeech => self.links(plans, |_| None, build::voice).map(probes_of),
+                Role::SpeechToSpeech => self.links(plans, |_| None, build::agent).map(probes_of),
+            };
+            for probe in found.into_iter().flatten() {
+                if probes.iter().all(|known| known.link() != probe.link()) {
+                    probes.push(probe);
+                }
+            }
+        }
+        probes
+    }
+
+    /// From now on these faults are injected into links. For development only: the configuration's check refuses
+    /// them in production.
+    pub fn inject(&self, faults: FaultPlan) -> Result<(), Misfit> {
+        if faults.links.is_empty() && self.net.get().is_none() {
+            return Ok(());
+        }
+        self.net()?.inject(faults);
+        Ok(())
+    }
+
+    /// The links of these plans, in order; at least one.
+    fn links<T: ?Sized>(
+        &self,
+        plans: Vec<Plan>,
+        builtin: impl Fn(Builtin) -> Option<Arc<T>>,
+        build: impl Fn(LinkPlan, &Shell<'_>) -> Result<Built<T>, Misfit>,
+    ) -> Result<Vec<Built<T>>, Misfit> {
+        let mut all = Vec::new();
+        for plan in plans {
+            match plan {
+                Plan::Builtin { link, which } => {
+                    all.extend(builtin(which).map(|vendor| Built { link, vendor, probe: None }));
+                }
+                Plan::Links(links) => {
+                    for link in links {
+                        let shell = self.shell(&link)?;
+                        all.push(build(link, &shell)?);
+                    }
+                }
+            }
+        }
+        if all.is_empty() { Err(Misfit::Empty) } else { Ok(all) }
+    }
+
+    fn shell(&self, plan: &LinkPlan) -> Result<Shell<'_>, Misfit> {
+        let net = self.net()?;
+        let vendor = &plan.link.vendor;
+        let tokens = plan.credentials.as_ref().map(|file| self.accounts.tokens(vendor, file, net));
+        let tokens = tokens.transpose().map_err(|why| Misfit::Vendor {
+            vendor: vendor.to_string(),
+            key: "credentials_file",
+            why,
         })?;
-        let pool = self.voices.get_or_init(|| Arc::new(self.voice_pool()));
-        Ok(Arc::new(FliteVoice::new(voice, Arc::clone(pool))))
+        Ok(Shell { net, tokens })
     }
 
-    /// The model of this name: `builtin` or `scripted` (following `script`), `fake` (says back what it hears).
-    pub fn model(&self, name: &str, script: &Arc<Script>) -> Result<Arc<dyn LanguageModel>, UnknownProvider> {
-        match name {
-            "builtin" | "scripted" => Ok(Arc::new(ScriptedModel::new(Arc::clone(script)))),
-            "fake" => Ok(Arc::new(FakeModel::echo(Manner::default()))),
-            _ => Err(unknown("model", name, "builtin, scripted, fake")),
+    /// The network, set up when the first vendor needs it.
+    fn net(&self) -> Result<&Arc<Net>, Misfit> {
+        if self.net.get().is_none() {
+            let net = Net::new(&NetOptions::default()).map_err(|error| Misfit::Net(error.to_string()))?;
+            // Another thread may have been quicker; then its network counts.
+            let _ = self.net.set(Arc::new(net));
         }
+        self.net.get().ok_or_else(|| Misfit::Net("it is not there".to_owned()))
     }
 
-    /// The recogniser of this name: `builtin` or `pocketsphinx`, `fake` (always hears `FAKE_WORDS`).
-    pub fn recogniser(&self, name: &str) -> Result<Arc<dyn SpeechToText>, UnknownProvider> {
-        match (name, &self.sphinx) {
-            ("fake", _) => Ok(Arc::new(FakeRecogniser::new(vec![FAKE_WORDS.to_owned()], Manner::default()))),
-            ("builtin" | "pocketsphinx", Some(sphinx)) => Ok(Arc::new(sphinx.clone())),
-            (_, Some(_)) => Err(unknown("recogniser", name, "builtin, pocketsphinx, fake")),
-            (_, None) => Err(unknown("recogniser", name, "fake")),
-        }
+    /// A built-in voice: `builtin`, `flite`, `flite:slt` and the like, `fake`.
+    pub fn voice(&self, name: &str) -> Result<Arc<dyn TextToSpeech>, Misfit> {
+        self.text_to_speech(&VendorTable::new(), &[Entry::parse(name)])
+    }
+
+    /// A built-in model: `builtin` or `scripted` (following `script`), `fake` (says back what it hears).
+    pub fn model(&self, name: &str, script: &Arc<Script>) -> Result<Arc<dyn LanguageModel>, Misfit> {
+        self.language_model(&VendorTable::new(), &[Entry::parse(name)], script)
+    }
+
+    /// A built-in recogniser: `builtin` or `pocketsphinx`, `fake` (always hears `FAKE_WORDS`).
+    pub fn recogniser(&self, name: &str) -> Result<Arc<dyn SpeechToText>, Misfit> {
+        self.speech_to_text(&VendorTable::new(), &[Entry::parse(name)])
     }
 
     /// The built-in recogniser itself, for its phrases to be checked and its helpers to be started.
@@ -152,13 +234,17 @@ impl Providers {
         self.sphinx.as_ref()
     }
 
-    /// What each vendor can do.
-    pub fn capabilities() -> Vec<Capabilities> {
+    /// What each vendor can do: the built-in ones, then those of a configuration.
+    pub fn capabilities(vendors: &VendorTable) -> Vec<Capabilities> {
         let of = |name: &str, role, rates: &[SampleRate], streams, about| Capabilities {
             name: name.to_owned(),
             role,
+            transport: Transport::Local,
             rates: rates.to_vec(),
+            encodings: if rates.is_empty() { Vec::new() } else { vec!["linear16"] },
             streams,
+            word_times: false,
+            needs_network: false,
             about,
         };
         let mut all = VoiceName::ALL
@@ -174,6 +260,7 @@ impl Providers {
             of("fake", Role::LanguageModel, &[], Streams::No, "says back what it hears, for tests"),
             of("fake", Role::SpeechToText, &LINE_RATES, Streams::No, "always hears the same, for tests"),
         ]);
+        all.extend(plan::all_ways(vendors).map(|(name, way)| way.capabilities(name)));
         all
     }
 
@@ -195,6 +282,10 @@ impl Providers {
     }
 }
 
-fn unknown(role: &'static str, name: &str, known: &str) -> UnknownProvider {
-    UnknownProvider { role, name: name.chars().take(60).collect(), known: known.to_owned() }
+fn plans(vendors: &VendorTable, role: Role, entries: &[Entry]) -> Result<Vec<Plan>, Misfit> {
+    entries.iter().map(|entry| plan(vendors, role, entry)).collect()
+}
+
+fn probes_of<T: ?Sized>(links: Vec<Built<T>>) -> Vec<Arc<dyn Probe>> {
+    links.into_iter().filter_map(|link| link.probe).collect()
 }

@@ -22,5 +22,5 @@ mod visit;
 
 pub use delays::Delays;
 pub use ledger::{Ledger, Seen};
-pub use manner::{Fault, Manner};
+pub use manner::{Fault, KEYS, Manner};
 pub use server::{VendorServer, World};

@@ -105,7 +105,7 @@ impl Server {
         if let Some(tls) = &tls {
             tokio::spawn(tls.clone().watch(TLS_WATCH, stop.clone()));
         }
-        warm_up(&gateway, &vendors);
+        warm_up(&gateway, &vendors, &config);
         let listener = tokio::spawn(Listener::new(limits, tls.clone()).serve(listener, routes, stop.clone()));
         Ok(Self {
             address,
@@ -140,7 +140,7 @@ impl Server {
         self.heartbeat.clone()
     }
 
-    /// Takes another configuration over, as far as that goes while calls run: agents and certificate. Gives the
+    /// Takes another configuration over, as far as that goes while calls run: agents, vendors and certificate. Gives the
     /// settings that want a restart. On an error all stays as it was.
     pub(crate) fn reload(&self, config: &Config) -> Result<Vec<&'static str>, Failure> {
         let agents = self.vendors.agents(config)?;
@@ -152,6 +152,7 @@ impl Server {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let left = needs_restart(&running, config);
         running.agents.clone_from(&config.agents);
+        running.vendors.clone_from(&config.vendors);
         Ok(left)
     }
 
@@ -177,12 +178,13 @@ impl Server {
 
 /// Starts the recogniser of the agent that answers by default, so that its first call finds it ready. Nobody
 /// waits for it.
-fn warm_up(gateway: &Gateway, vendors: &Arc<Vendors>) {
+fn warm_up(gateway: &Gateway, vendors: &Arc<Vendors>, config: &Config) {
     gateway.render_ahead();
     let Some(agent) = gateway.default_agent() else { return };
+    let Some(wanted) = config.agents.get(&agent.name).cloned() else { return };
     let vendors = vendors.clone();
     tokio::task::spawn_blocking(move || {
-        for problem in vendors.make_ready(&agent) {
+        for problem in vendors.make_ready(&agent, &wanted) {
             tracing::warn!(
                 agent = agent.name,
                 problem,

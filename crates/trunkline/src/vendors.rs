@@ -4,15 +4,27 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gateway::{Agent, Agents};
+use providers::driver::Probe;
 use providers::local::sphinx::{PhraseProblem, SphinxError};
-use providers::local::{Script, SphinxSettings};
-use providers::{Providers, SpeechToText as _, TextToSpeech};
+use providers::local::{Script, SphinxRecogniser, SphinxSettings};
+use providers::tools::ToolRunner;
+use providers::{CachedVoice, Misfit, Providers, Role, TextToSpeech, VoiceCache};
 
 use crate::config::{self, Config};
 use crate::failure::Failure;
 
-/// The vendors of this process, which share their threads.
-pub(crate) struct Vendors(Providers);
+/// The built-in recogniser's names.
+const BUILTIN_EARS: [&str; 2] = ["builtin", "pocketsphinx"];
+/// The built-in model's names.
+const BUILTIN_MODELS: [&str; 2] = ["builtin", "scripted"];
+/// How many bytes of audio are kept of sentences that are always the same: at 8 kHz some half an hour.
+const VOICE_CACHE: usize = 32 << 20;
+
+/// The vendors of this process, which share their threads, connections, and what is known about each.
+pub(crate) struct Vendors {
+    providers: Providers,
+    cache: VoiceCache,
+}
 
 impl Vendors {
     /// Nothing is loaded until an agent or a command asks for it. The built-in recogniser serves so many calls at
@@ -21,71 +33,130 @@ impl Vendors {
         // This program even if its file was replaced since: the helper must speak the same language as we do.
         let mut recogniser = SphinxSettings::new("/proc/self/exe");
         recogniser.max_sessions = recognisers;
-        Self(Providers::new().with_recogniser(recogniser))
+        let providers = Providers::new().with_recogniser(recogniser);
+        Self { providers, cache: VoiceCache::new(VOICE_CACHE) }
     }
 
     /// Starts what an agent's first call would have to wait for, and says which of its phrases can't be listened
     /// for. Reads files; needs a runtime.
-    pub(crate) fn make_ready(&self, agent: &Agent) -> Vec<String> {
-        match (self.0.builtin_recogniser(), &agent.recogniser) {
-            (Some(builtin), Some(recogniser)) if recogniser.name() == builtin.name() => {
-                told(builtin.make_ready(&agent.phrases))
-            }
-            _ => Vec::new(),
-        }
+    pub(crate) fn make_ready(&self, agent: &Agent, wanted: &config::Agent) -> Vec<String> {
+        self.of_builtin_ears(wanted, |ears| ears.make_ready(&agent.phrases))
     }
 
-    /// Which phrases of an agent the built-in recogniser can't listen for.
-    pub(crate) fn check_phrases(&self, agent: &Agent) -> Vec<String> {
-        self.0
-            .builtin_recogniser()
-            .map(|builtin| told(builtin.check_phrases(&agent.phrases)))
-            .unwrap_or_default()
+    /// Which phrases of an agent the built-in recogniser can't listen for, where the agent has it in its list.
+    pub(crate) fn check_phrases(&self, agent: &Agent, wanted: &config::Agent) -> Vec<String> {
+        self.of_builtin_ears(wanted, |ears| ears.check_phrases(&agent.phrases))
+    }
+
+    fn of_builtin_ears(
+        &self,
+        wanted: &config::Agent,
+        ask: impl FnOnce(&SphinxRecogniser) -> Result<Arc<[PhraseProblem]>, SphinxError>,
+    ) -> Vec<String> {
+        let hears = wanted.roles().contains(&Role::SpeechToText)
+            && wanted
+                .entries(Role::SpeechToText)
+                .iter()
+                .any(|entry| BUILTIN_EARS.contains(&entry.vendor.as_str()));
+        let ears = self.providers.builtin_recogniser().filter(|_| hears);
+        ears.map(|ears| told(ask(ears))).unwrap_or_default()
     }
 
     /// A voice by its name.
     pub(crate) fn voice(&self, name: &str) -> Result<Arc<dyn TextToSpeech>, Failure> {
-        self.0.voice(name).map_err(|error| Failure::usage(error.to_string()))
+        self.providers.voice(name).map_err(|error| Failure::usage(error.to_string()))
     }
 
     /// What is missing for the built-in vendors to work, each with what to do about it.
     pub(crate) fn findings(&self) -> Vec<providers::Finding> {
-        self.0.doctor()
+        self.providers.doctor()
     }
 
     /// All agents of a configuration. An agent gets the vendors that its kind has a use for.
     pub(crate) fn agents(&self, config: &Config) -> Result<Agents, Failure> {
+        self.providers.inject(config.faults.clone()).map_err(|misfit| Failure::config(misfit.to_string()))?;
         let mut agents = Agents::new();
         for (name, wanted) in &config.agents {
-            let agent = self.agent(name, wanted, config.recording.enabled)?;
+            let agent = self.agent(name, wanted, config)?;
             agents.insert(name.clone(), Arc::new(agent));
         }
         Ok(agents)
     }
 
-    fn agent(&self, name: &str, wanted: &config::Agent, record: bool) -> Result<Agent, Failure> {
+    /// How each way to each vendor is asked whether it is there.
+    pub(crate) fn probes(&self, config: &Config) -> Vec<Arc<dyn Probe>> {
+        let of = |agent: &config::Agent| {
+            let roles = agent.roles().iter();
+            roles
+                .flat_map(|role| agent.entries(*role).into_iter().map(|entry| (*role, entry)))
+                .collect::<Vec<_>>()
+        };
+        let used: Vec<_> = config.agents.values().flat_map(of).collect();
+        self.providers.probes(&config.vendors, &used)
+    }
+
+    fn agent(&self, name: &str, wanted: &config::Agent, config: &Config) -> Result<Agent, Failure> {
         let fault = |key: &str, why: String| Failure::config(format!("agents.{name}.{key}: {why}"));
-        let mut agent = Agent::new(name, wanted.call_settings());
+        let mut settings = wanted.call_settings();
+        let own = wanted.tools.own.iter().map(|(name, tool)| (name.as_str(), tool));
+        let tools = ToolRunner::new(own).map_err(|problems| {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Failure::config(format!("agents.{name}: {}", lines.join("; ")))
+        })?;
+        settings.tools.declared = tools.declared().into();
+        let mut agent = Agent::new(name, settings);
+        agent.tools = (!wanted.tools.own.is_empty()).then(|| Arc::new(tools));
         agent.language.clone_from(&wanted.language);
         agent.phrases.clone_from(&wanted.phrases);
-        agent.record = record;
+        agent.record = config.recording.enabled;
         agent.call_log = true;
-        if !wanted.kind.listens() {
-            return Ok(agent);
-        }
-        let voice = self.0.voice(&wanted.voice).map_err(|error| fault("voice", error.to_string()))?;
-        let recogniser =
-            self.0.recogniser(&wanted.recogniser).map_err(|error| fault("recogniser", error.to_string()))?;
-        agent.voice = Some(voice);
-        agent.recogniser = Some(recogniser);
-        if wanted.kind == call::AgentKind::Assistant {
-            let script = Arc::new(script(wanted.script.as_deref()).map_err(|why| fault("script", why))?);
-            agent.phrases.extend(script.phrases());
-            let model =
-                self.0.model(&wanted.model, &script).map_err(|error| fault("model", error.to_string()))?;
-            agent.model = Some(model);
+        let script = script(wanted.script.as_deref()).map_err(|why| fault("script", why))?;
+        let script = Arc::new(script);
+        let vendors = &config.vendors;
+        for role in wanted.roles() {
+            let entries = wanted.entries(*role);
+            let fault = |misfit: Misfit| fault(role.as_str(), misfit.to_string());
+            match role {
+                Role::SpeechToText => {
+                    agent.recogniser = Some(self.providers.speech_to_text(vendors, &entries).map_err(fault)?);
+                }
+                Role::TextToSpeech => {
+                    let voice = self.providers.text_to_speech(vendors, &entries).map_err(fault)?;
+                    agent.voice = Some(Arc::new(self.cached(voice, wanted, config)));
+                }
+                Role::LanguageModel => {
+                    if entries.iter().any(|entry| BUILTIN_MODELS.contains(&entry.vendor.as_str())) {
+                        agent.phrases.extend(script.phrases());
+                    }
+                    agent.model =
+                        Some(self.providers.language_model(vendors, &entries, &script).map_err(fault)?);
+                }
+                Role::SpeechToSpeech => {
+                    let vendor = self.providers.speech_to_speech(vendors, &entries).map_err(fault)?;
+                    agent.speech_to_speech = Some(vendor);
+                }
+            }
         }
         Ok(agent)
+    }
+
+    /// A voice that makes the sentences which are always the same only once.
+    fn cached(&self, voice: Arc<dyn TextToSpeech>, wanted: &config::Agent, config: &Config) -> CachedVoice {
+        // All that makes it sound as it does: the list, and what is set about its vendors.
+        let set = wanted.entries(Role::TextToSpeech).into_iter().map(|entry| {
+            let vendor = config.vendors.get(&entry.vendor);
+            let role = vendor.map(|vendor| (&vendor.api, &vendor.base_url, &vendor.text_to_speech));
+            format!("{entry} {role:?}")
+        });
+        let fixed = [
+            &wanted.greeting,
+            &wanted.apology,
+            &wanted.idle.prompt,
+            &wanted.idle.goodbye,
+            &wanted.filler.text,
+        ];
+        let fixed = fixed.into_iter().filter(|text| !text.trim().is_empty()).cloned().collect();
+        CachedVoice::new(voice, &set.collect::<Vec<_>>().join("; "), fixed, self.cache.clone())
     }
 }
 
@@ -105,23 +176,4 @@ pub(crate) fn script(file: Option<&Path>) -> Result<Script, String> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| format!("the file {} can't be read: {error}", file.display()))?;
     Script::parse(&text).map_err(|error| format!("{}: {error}", file.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_name_that_the_configuration_takes_is_a_vendors() {
-        let (Vendors(vendors), script) = (Vendors::new(1), Arc::new(Script::reception()));
-        for name in config::VOICES {
-            assert!(vendors.voice(name).is_ok(), "{name}");
-        }
-        for name in config::RECOGNISERS {
-            assert!(vendors.recogniser(name).is_ok(), "{name}");
-        }
-        for name in config::MODELS {
-            assert!(vendors.model(name, &script).is_ok(), "{name}");
-        }
-    }
 }

@@ -1,11 +1,11 @@
 //! What an operator sets about a tool. The names here are the names in the configuration file, under
-//! `[tools.<name>]`.
+//! `[agents.<agent>.tools.<name>]`.
 
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 /// A tool that the model may ask for and that this server fetches over HTTP.
@@ -24,8 +24,9 @@ pub struct ToolOptions {
     pub method: ToolMethod,
     /// Where it is. `https://`; `http://` only where `allow` holds every address of the host.
     pub url: String,
-    /// Headers, with the server's own values in braces. Never shown.
-    #[serde(skip_serializing)]
+    /// Headers, with the server's own values in braces. Their values may be keys: written as being there, and no
+    /// more.
+    #[serde(serialize_with = "redacted_values")]
     pub headers: BTreeMap<String, SecretString>,
     /// Arguments that the server sets, with its own values in braces. The model is neither told of them nor asked.
     pub bound: BTreeMap<String, String>,
@@ -39,6 +40,13 @@ pub struct ToolOptions {
     pub max_runs: u32,
     /// Private networks that it may reach, such as `10.1.2.0/24`.
     pub allow: Vec<IpNet>,
+}
+
+fn redacted_values<S: Serializer>(
+    headers: &BTreeMap<String, SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.keys().map(|name| (name, "[redacted]")))
 }
 
 impl Default for ToolOptions {

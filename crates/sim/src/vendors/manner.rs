@@ -44,6 +44,27 @@ pub struct Manner {
     pub fault: Option<Fault>,
 }
 
+/// Keys with a meaning, each with what comes of it, for people.
+pub const KEYS: [(&str, &str); 17] = [
+    ("fail-401", "refused with this status, in the vendor's own error shape; any other works too"),
+    ("fail-500-twice", "refused twice with this status, then answered"),
+    ("no-credit", "429 for want of credit"),
+    ("hang", "the connection is taken and never answered"),
+    ("mute", "the request or the upgrade is answered, and then nothing more comes"),
+    ("stall", "it stops in the middle of the answer and leaves the connection open"),
+    ("cut", "the connection breaks in the middle of the answer"),
+    ("drip", "a byte a second"),
+    ("garbage", "bytes that mean nothing"),
+    ("html", "a page of HTML with status 200"),
+    ("silence", "silence for audio, empty texts"),
+    ("in-stream-error", "a failure inside an answer that began well"),
+    ("no-websocket", "WebSockets are refused with 403; HTTP works"),
+    ("hang-websocket", "WebSockets' upgrades are never answered; HTTP works"),
+    ("cut-websocket", "WebSockets are closed in the middle; HTTP works"),
+    ("x-WORD", "a fault of one vendor only"),
+    ("any other", "works"),
+];
+
 impl Manner {
     /// What this key asks for. A key that means nothing works.
     pub fn of_key(key: &str) -> Self {
@@ -89,5 +110,8 @@ mod tests {
         assert_eq!(Manner::of_key("fail-500-twice").fault, Some(Fault::StatusTimes(500, 2)));
         assert_eq!(Manner::of_key("x-late-audio").fault, Some(Fault::Own("late-audio".to_owned())));
         assert_eq!(Manner::of_key("fail-often").fault, None);
+        for (key, what) in KEYS {
+            assert_eq!(Manner::of_key(key).fault.is_none(), what == "works", "{key}");
+        }
     }
 }

@@ -5,8 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::Router;
+use axum::routing::get;
 use axum::serve::ListenerExt;
+use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -87,7 +88,9 @@ impl VendorServer {
             // Small messages are not to wait for each other's acknowledgement.
             let _ = socket.set_nodelay(true);
         });
-        let routes = routes(&world);
+        let seen = world.ledger.clone();
+        // For whoever tests from another process.
+        let routes = routes(&world).route("/sim/ledger", get(async move || Json(seen.all())));
         let task = tokio::spawn(async move {
             // It ends when the task is aborted.
             let _ = axum::serve(listener, routes).await;

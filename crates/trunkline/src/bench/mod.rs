@@ -68,7 +68,7 @@ impl Bench {
     /// A configuration for that many calls at once from one address. The agent `bench` converses with stand-ins, and
     /// no other has the built-in vendors either, whose processes would be measured; everything else is as by default.
     fn config(&self, agent: &str, calls: usize, recording: bool) -> String {
-        let stand_ins = "voice = \"fake\"\nrecogniser = \"fake\"\nmodel = \"fake\"\n";
+        let stand_ins = "speech_to_text = \"fake\"\nlanguage_model = \"fake\"\ntext_to_speech = \"fake\"\n";
         format!(
             "default_agent = \"{agent}\"\n\
              [server]\n\

@@ -1,5 +1,7 @@
 //! `trunkline doctor`: whether a server could run here, before anyone calls.
 
+mod online;
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
@@ -14,11 +16,15 @@ use crate::vendors::Vendors;
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES, before_help = "Examples:
   trunkline doctor
+  trunkline doctor --online                  ask every vendor that is configured
   trunkline doctor --config /etc/trunkline.toml --json")]
 pub(crate) struct Doctor {
     /// The configuration; without it trunkline.toml, if there is one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Ask each configured vendor, in each role and by each transport, with a real request. Costs next to nothing.
+    #[arg(long)]
+    online: bool,
     /// Report as JSON.
     #[arg(long)]
     json: bool,
@@ -34,7 +40,7 @@ struct Finding {
 
 impl Doctor {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let findings = findings(self.config.as_deref());
+        let findings = findings(self.config.as_deref(), self.online)?;
         let is_well = findings.iter().all(|finding| finding.problem.is_none());
         if self.json {
             json(&serde_json::json!({"ok": is_well, "findings": findings}));
@@ -50,7 +56,7 @@ impl Doctor {
     }
 }
 
-fn findings(file: Option<&Path>) -> Vec<Finding> {
+fn findings(file: Option<&Path>, online: bool) -> Result<Vec<Finding>, Failure> {
     let mut findings: Vec<Finding> = Vec::new();
     let mut add =
         |name: &str, problem: Option<String>| findings.push(Finding { name: name.to_owned(), problem });
@@ -71,12 +77,19 @@ fn findings(file: Option<&Path>) -> Vec<Finding> {
     for finding in vendors.findings() {
         add(&finding.name, finding.problem);
     }
-    let agents = config.and_then(|config| vendors.agents(&config).ok()).unwrap_or_default();
+    let Some(config) = config else { return Ok(findings) };
+    // A fault of the lists has been told with the configuration.
+    let agents = vendors.agents(&config).unwrap_or_default();
     for agent in agents.values().filter(|agent| agent.recogniser.is_some()) {
-        let problems = vendors.check_phrases(agent);
+        let Some(wanted) = config.agents.get(&agent.name) else { continue };
+        let problems = vendors.check_phrases(agent, wanted);
         add(&format!("phrases of agent {}", agent.name), (!problems.is_empty()).then(|| problems.join("; ")));
     }
-    findings
+    if online {
+        let probes = vendors.probes(&config);
+        findings.extend(super::small_runtime()?.block_on(online::findings(probes)));
+    }
+    Ok(findings)
 }
 
 fn data_fault(folder: &Path) -> Option<String> {

@@ -10,6 +10,7 @@ mod phone;
 mod recogniser_worker;
 mod replay;
 mod serve;
+mod sim;
 
 use clap::{Parser, Subcommand};
 
@@ -41,6 +42,7 @@ pub(crate) enum Command {
     Replay(replay::Replay),
     Config(config::ConfigCommand),
     Doctor(doctor::Doctor),
+    Sim(sim::SimCommand),
     #[command(hide = true)]
     RecogniserWorker(recogniser_worker::RecogniserWorker),
     Bench(bench::BenchCommand),
@@ -58,6 +60,7 @@ impl Command {
             Self::Replay(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Doctor(command) => command.run(),
+            Self::Sim(command) => command.run(),
             Self::RecogniserWorker(command) => command.run(),
             Self::Bench(command) => command.run(),
         }

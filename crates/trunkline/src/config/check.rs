@@ -1,19 +1,14 @@
 //! What can only be seen when everything is known: references that lead nowhere, halves of pairs, values that
 //! contradict each other.
 
+use providers::tools::ToolRunner;
+use providers::{Misfit, VendorTable};
 use secrecy::ExposeSecret as _;
 
+use super::agent::Agent;
 use super::layers::no_such;
-use super::problem::Problem;
-use super::schema::{Agent, Config};
-
-/// The voices that are built in.
-pub(crate) const VOICES: [&str; 7] =
-    ["builtin", "flite:slt", "flite:rms", "flite:awb", "flite:kal", "flite:kal16", "fake"];
-/// The recognisers that are built in.
-pub(crate) const RECOGNISERS: [&str; 2] = ["builtin", "fake"];
-/// The models that are built in.
-pub(crate) const MODELS: [&str; 3] = ["builtin", "scripted", "fake"];
+use super::problem::{Problem, suggestion};
+use super::schema::{Config, Environment};
 
 /// All that is wrong. `place` says where a key was set.
 pub(super) fn check(config: &Config, place: impl Fn(&str) -> String) -> Vec<Problem> {
@@ -30,8 +25,32 @@ pub(super) fn check(config: &Config, place: impl Fn(&str) -> String) -> Vec<Prob
             format!("\"{}\" is no level; use error, warn, info, debug or trace", config.log.level),
         );
     }
+    for (name, vendor) in &config.vendors {
+        for (key, what) in providers::check_vendor(name, vendor) {
+            add(&format!("vendors.{name}.{key}"), what);
+        }
+        if let Some(file) = &vendor.credentials_file
+            && let Err(error) = std::fs::File::open(file)
+        {
+            let what = format!("the file {} can't be read: {error}", file.display());
+            add(&format!("vendors.{name}.credentials_file"), what);
+        }
+        if vendor.key.as_ref().is_some_and(|key| key.expose_secret().trim().is_empty()) {
+            add(&format!("vendors.{name}.key"), "it is empty; leave it out to have none".to_owned());
+        }
+    }
+    if !config.faults.links.is_empty() && config.environment == Environment::Production {
+        add(
+            "faults.links",
+            "faults are not injected in production; set environment = \"development\", or take them out"
+                .to_owned(),
+        );
+    }
+    if let Some(problem) = config.faults.problem() {
+        add("faults.links", problem);
+    }
     for (name, one) in &config.agents {
-        agent(&format!("agents.{name}"), one, &mut add);
+        agent(&format!("agents.{name}"), one, &config.vendors, &mut add);
     }
     found
 }
@@ -87,21 +106,41 @@ fn server(config: &Config, add: &mut impl FnMut(&str, String)) {
     }
 }
 
-fn agent(under: &str, agent: &Agent, add: &mut impl FnMut(&str, String)) {
+fn agent(under: &str, agent: &Agent, vendors: &VendorTable, add: &mut impl FnMut(&str, String)) {
     let at = |key: &str| format!("{under}.{key}");
-    for (key, what, name, known) in [
-        ("voice", "voice", &agent.voice, VOICES.as_slice()),
-        ("recogniser", "recogniser", &agent.recogniser, RECOGNISERS.as_slice()),
-        ("model", "model", &agent.model, MODELS.as_slice()),
-    ] {
-        if !known.contains(&name.as_str()) {
-            add(&at(key), no_such(what, name, known));
+    for role in agent.roles() {
+        let entries = agent.entries(*role);
+        if entries.is_empty() {
+            add(&at(role.as_str()), Misfit::Empty.to_string());
+        }
+        for entry in entries {
+            match providers::check_entry(vendors, *role, &entry) {
+                // Said once, at the vendor's own table.
+                Ok(()) | Err(Misfit::Vendor { .. }) => {}
+                Err(misfit) => add(&at(role.as_str()), told(&misfit)),
+            }
         }
     }
     if let Err(why) = crate::vendors::script(agent.script.as_deref()) {
         add(&at("script"), why);
     }
+    let own = agent.tools.own.iter().map(|(name, tool)| (name.as_str(), tool));
+    for problem in ToolRunner::new(own).err().into_iter().flatten() {
+        add(&at(&format!("tools.{}.{}", problem.tool, problem.key)), problem.why);
+    }
     for problem in agent.call_settings().problems() {
         add(under, problem);
+    }
+}
+
+/// A misfit with what was probably meant.
+fn told(misfit: &Misfit) -> String {
+    let near = |known: &[String], name: &str| suggestion(name, known.iter().map(String::as_str));
+    match misfit {
+        Misfit::NoSuchVendor { name, role, known } => {
+            format!("there is no vendor \"{name}\" for {}{}", role.as_str(), near(known, name))
+        }
+        Misfit::NoSuchChoice { name, known } => format!("there is no \"{name}\"{}", near(known, name)),
+        other => other.to_string(),
     }
 }

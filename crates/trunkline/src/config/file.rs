@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use providers::Role;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{AGENT, KEYS};
+use super::keys::{FREE, KEYS, ROLE};
 use super::problem::{Problem, Problems, suggestion};
 use super::schema::Config;
 
@@ -113,8 +114,7 @@ impl Walk<'_> {
 pub(super) fn unknown(path: &str) -> Option<String> {
     let schema = schema_path(path);
     let below = format!("{schema}.");
-    let known = KEYS.iter().any(|key| key.path == schema || key.path.starts_with(&below));
-    if known || schema == "agents" || schema == "agents.*" {
+    if KEYS.iter().any(|key| key.path == schema || key.path.starts_with(&below)) {
         return None;
     }
     let (under, word) = schema.rsplit_once('.').map_or(("", schema.as_str()), |(under, word)| (under, word));
@@ -122,7 +122,10 @@ pub(super) fn unknown(path: &str) -> Option<String> {
     let mut siblings: Vec<&str> = KEYS
         .iter()
         .filter_map(|key| key.path.strip_prefix(&prefix))
-        .map(|rest| rest.split('.').next().unwrap_or(rest))
+        .flat_map(|rest| match rest.split('.').next() {
+            Some(ROLE) => Role::ALL.map(Role::as_str).to_vec(),
+            first => first.into_iter().collect(),
+        })
         .collect();
     if under.is_empty() {
         siblings.push("agent_defaults");
@@ -137,17 +140,25 @@ pub(super) fn unknown(path: &str) -> Option<String> {
     Some(format!("there is no key \"{word}\"{here}{}", suggestion(word, siblings)))
 }
 
-/// The path under which a key stands in `KEYS`: an agent's name becomes `*`.
+/// The path under which a key stands in `KEYS`: names that the operator gives become `*`, a role becomes `ROLE`,
+/// and what lies in a table of the operator's own stands for that table.
 pub(super) fn schema_path(path: &str) -> String {
-    if let Some(rest) = path.strip_prefix("agent_defaults") {
-        return match rest.strip_prefix('.') {
-            Some(rest) => format!("{AGENT}{rest}"),
-            None => "agents.*".to_owned(),
+    let mut schema = String::new();
+    for segment in path.split('.') {
+        if FREE.contains(&schema.as_str()) {
+            break;
+        }
+        let segment = match schema.as_str() {
+            "" if segment == "agent_defaults" => "agents.*",
+            "agents" | "vendors" => "*",
+            "agents.*.tools" if !["builtin", "max_steps"].contains(&segment) => "*",
+            "vendors.*" if Role::ALL.iter().any(|role| role.as_str() == segment) => ROLE,
+            _ => segment,
         };
+        if !schema.is_empty() {
+            schema.push('.');
+        }
+        schema.push_str(segment);
     }
-    match path.strip_prefix("agents.").map(|rest| rest.split_once('.')) {
-        Some(Some((_, rest))) => format!("{AGENT}{rest}"),
-        Some(None) => "agents.*".to_owned(),
-        None => path.to_owned(),
-    }
+    schema
 }

@@ -3,7 +3,8 @@
 
 /// One key and what it is.
 pub(crate) struct Key {
-    /// Its path; `agents.*` stands for each agent's name and for `agent_defaults`.
+    /// Its path; `*` stands for a name that the operator gives, `agents.*` also for `agent_defaults`, and `ROLE`
+    /// for each role.
     pub(crate) path: &'static str,
     /// What it is, in one line.
     pub(crate) about: &'static str,
@@ -13,12 +14,34 @@ const fn key(path: &'static str, about: &'static str) -> Key {
     Key { path, about }
 }
 
-/// The wildcard under which the keys of agents stand.
-pub(crate) const AGENT: &str = "agents.*.";
+/// In a key's path, the four roles.
+pub(crate) const ROLE: &str = "ROLE";
+
+/// Tables whose keys are the operator's own.
+pub(crate) const FREE: &[&str] = &[
+    "vendors.*.headers",
+    "vendors.*.ROLE.query",
+    "vendors.*.ROLE.body",
+    "agents.*.tools.*.parameters",
+    "agents.*.tools.*.headers",
+    "agents.*.tools.*.bound",
+];
+
+/// Keys that hold lists, which the environment gives with commas.
+pub(crate) const LISTS: &[&str] = &[
+    "agents.*.phrases",
+    "agents.*.barge_in.back_channel",
+    "agents.*.speech_to_text",
+    "agents.*.language_model",
+    "agents.*.text_to_speech",
+    "agents.*.tools.builtin",
+    "agents.*.tools.*.allow",
+];
 
 /// All keys.
 pub(crate) const KEYS: &[Key] = &[
     key("default_agent", "The agent that answers when the carrier's URL names none."),
+    key("environment", "`production` or `development`; only the latter lets faults be injected."),
     key("server.listen", "Address and port to listen on. A public address needs authentication."),
     key("server.public_url", "Where carriers reach this server, such as https://voice.example.com."),
     key("server.ws_path", "The path of the carrier's socket."),
@@ -55,16 +78,44 @@ pub(crate) const KEYS: &[Key] = &[
     key("log.format", "`auto` (pretty on a terminal, JSON elsewhere), `json` or `pretty`."),
     key("log.level", "`error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,gateway=debug`."),
     key("recording.enabled", "Whether both sides of each call are recorded."),
-    key("keys.openai", "Secret."),
-    key("keys.deepgram", "Secret."),
-    key("keys.elevenlabs", "Secret."),
     key("keys.elevenlabs_agent", "The id of the ElevenLabs agent."),
-    key("keys.google_credentials", "The file with Google's credentials."),
     key("keys.twilio_account", "The Twilio account's SID."),
     key("keys.twilio_token", "Secret."),
     key("keys.exotel_account", "The Exotel account's SID."),
     key("keys.exotel_key", "Secret."),
     key("keys.exotel_token", "Secret."),
+    key(
+        "vendors.*.api",
+        "`deepgram`, `openai`, `google`, `elevenlabs` or `anthropic`; not needed where the vendor's name is one of them.",
+    ),
+    key(
+        "vendors.*.base_url",
+        "Where it is, if not at the vendor's own address: a region, a proxy, a server of your own.",
+    ),
+    key("vendors.*.key", "Secret."),
+    key("vendors.*.key_file", "A file that holds the key."),
+    key("vendors.*.credentials_file", "Google: the service account's JSON file."),
+    key("vendors.*.headers", "A table of headers that go with every request. Shown without their values."),
+    key(
+        "vendors.*.ROLE.model",
+        "The model, where an agent's list names none. ROLE is `speech_to_text`, `language_model`, `text_to_speech` or \
+         `speech_to_speech`.",
+    ),
+    key("vendors.*.ROLE.voice", "The voice, where an agent's list names none."),
+    key("vendors.*.ROLE.language", "The language, where the vendor is not to be told the agent's."),
+    key("vendors.*.ROLE.transport", "`auto` (the WebSocket, then HTTP), `websocket` or `http`."),
+    key("vendors.*.ROLE.deadline_ms", "How long it may make no progress before the next way is taken."),
+    key("vendors.*.ROLE.query", "A table of query parameters, before and beside our own."),
+    key("vendors.*.ROLE.body", "A table of fields of the request's body, before and beside our own."),
+    key(
+        "health.probe_interval_ms",
+        "How often a vendor that no call has used is asked whether it is there. 0: never.",
+    ),
+    key(
+        "faults.links",
+        "Faults on purpose, for development: tables of `vendor`, `role`, `transport`, `fault` (`delay`, `status`, `hang`, \
+         `cut`, `garbage`, `silence`), `delay_ms`, `status`, `probability`.",
+    ),
     key("agents.*.kind", "`assistant`, `greeting`, `echo`, `beep` or `silent`."),
     key("agents.*.greeting", "What is said first. Empty: nothing is."),
     key(
@@ -115,13 +166,44 @@ pub(crate) const KEYS: &[Key] = &[
         "Offered: `end_call`, `transfer`, `send_dtmf`, `collect_digits`, `record_result`.",
     ),
     key("agents.*.tools.max_steps", "How often in one turn the model is asked again with tools' results."),
+    key("agents.*.tools.*.description", "When the model is to use this tool."),
+    key(
+        "agents.*.tools.*.parameters",
+        "Its arguments: a JSON schema of an object, as a table or as a string of JSON.",
+    ),
+    key("agents.*.tools.*.method", "`get`, `post`, `put`, `patch` or `delete`."),
+    key(
+        "agents.*.tools.*.url",
+        "Where it is, with {argument}, {call_id}, {from}, {to}, {agent} and {custom.NAME} in its path and query.",
+    ),
+    key(
+        "agents.*.tools.*.headers",
+        "A table of headers, with the server's values in braces. Shown without values.",
+    ),
+    key("agents.*.tools.*.bound", "A table of arguments that the server sets and the model is not told of."),
+    key("agents.*.tools.*.timeout_ms", "How long it may take."),
+    key("agents.*.tools.*.max_bytes", "The longest answer."),
+    key("agents.*.tools.*.side_effects", "Whether it changes something: then it is never cut half-way."),
+    key("agents.*.tools.*.max_runs", "How often it may be used in one call."),
+    key("agents.*.tools.*.allow", "Private networks that it may reach, such as `10.1.2.0/24`."),
     key("agents.*.language", "What is spoken, as BCP 47."),
     key(
-        "agents.*.voice",
-        "`flite:slt`, `flite:rms`, `flite:awb`, `flite:kal`, `flite:kal16`; `fake` for load tests.",
+        "agents.*.speech_to_text",
+        "Recognisers in the order in which they are tried: `vendor` or `vendor:model`; built in: `builtin`.",
     ),
-    key("agents.*.recogniser", "`builtin`; `fake` for load tests."),
-    key("agents.*.model", "`scripted`; `fake` for load tests."),
+    key(
+        "agents.*.language_model",
+        "Language models, in the same way: `vendor` or `vendor:model`; built in: `scripted`.",
+    ),
+    key(
+        "agents.*.text_to_speech",
+        "Voices, in the same way: `vendor` or `vendor:voice`; built in: `flite:slt`, `flite:rms`, `flite:awb`, \
+         `flite:kal`, `flite:kal16`.",
+    ),
+    key(
+        "agents.*.speech_to_speech",
+        "A vendor that listens, thinks and speaks in one; where it is set, the three lists stand back.",
+    ),
     key(
         "agents.*.script",
         "The dialogue of the scripted model (TOML). Without it, the built-in reception desk.",
@@ -216,13 +298,16 @@ pub(crate) const ALIASES: &[Alias] = &[
     alias("WEBHOOK_BASE_URL", "server.public_url"),
     alias("WS_PATH", "server.ws_path"),
     alias("EXOTEL_WS_TOKEN", "server.token"),
-    alias("TTS_PROVIDER", "agent_defaults.voice"),
+    alias("TTS_PROVIDER", "agent_defaults.text_to_speech"),
     alias("GREETING_TEXT", "agent_defaults.greeting"),
-    alias("OPENAI_API_KEY", "keys.openai"),
-    alias("DEEPGRAM_API_KEY", "keys.deepgram"),
-    alias("ELEVENLABS_API_KEY", "keys.elevenlabs"),
+    alias("OPENAI_API_KEY", "vendors.openai.key"),
+    alias("OPENAI_BASE_URL", "vendors.openai.base_url"),
+    alias("ANTHROPIC_API_KEY", "vendors.anthropic.key"),
+    alias("DEEPGRAM_API_KEY", "vendors.deepgram.key"),
+    alias("GEMINI_API_KEY", "vendors.google.key"),
+    alias("GOOGLE_APPLICATION_CREDENTIALS", "vendors.google.credentials_file"),
+    alias("ELEVENLABS_API_KEY", "vendors.elevenlabs.key"),
     alias("ELEVENLABS_AGENT_ID", "keys.elevenlabs_agent"),
-    alias("GOOGLE_APPLICATION_CREDENTIALS", "keys.google_credentials"),
     alias("TWILIO_ACCOUNT_SID", "keys.twilio_account"),
     alias("TWILIO_AUTH_TOKEN", "keys.twilio_token"),
     alias("EXOTEL_ACCOUNT_SID", "keys.exotel_account"),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use config::{FileFormat, Format as _, Map, Value, ValueKind};
 
 use super::file;
-use super::keys::{ALIASES, PORT};
+use super::keys::{ALIASES, LISTS, PORT};
 use super::problem::{Problem, Problems, suggestion};
 
 /// A tree of values, each with its origin.
@@ -15,8 +15,6 @@ pub(super) type Tree = Map<String, Value>;
 
 /// The prefix of the environment names that are made of keys.
 const PREFIX: &str = "TRUNKLINE__";
-/// Keys that hold lists, which the environment gives with commas.
-const LISTS: [&str; 2] = ["agents.*.phrases", "agents.*.barge_in.back_channel"];
 
 /// A file's values. The text has been checked.
 pub(super) fn from_file(name: &str, text: &str) -> Result<Tree, Problems> {
@@ -30,7 +28,7 @@ pub(super) fn from_environment(environment: &BTreeMap<String, String>) -> Result
     let mut tree = Tree::new();
     for alias in ALIASES {
         if let Some(text) = environment.get(alias.name).filter(|text| !text.is_empty()) {
-            set(&mut tree, alias.path, variable(alias.name, ValueKind::String(text.clone())));
+            set(&mut tree, alias.path, variable(alias.name, kind(alias.path, text)));
         }
     }
     let mut problems = Vec::new();
@@ -45,6 +43,7 @@ pub(super) fn from_environment(environment: &BTreeMap<String, String>) -> Result
     if problems.is_empty() { Ok(tree) } else { Err(Problems(problems)) }
 }
 
+/// What a variable's text is: a list for the keys that hold one, else itself.
 fn kind(path: &str, text: &str) -> ValueKind {
     if !LISTS.contains(&file::schema_path(path).as_str()) {
         return ValueKind::String(text.to_owned());

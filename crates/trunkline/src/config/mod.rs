@@ -1,6 +1,7 @@
 //! Configuration: flags over environment over file over defaults. Nothing is guessed: an unknown key, a wrong
 //! type or a reference that leads nowhere is an error that says where it stands and what was probably meant.
 
+mod agent;
 pub(crate) mod builtin;
 mod check;
 mod file;
@@ -17,10 +18,9 @@ use std::path::{Path, PathBuf};
 
 use ::config::{Value, ValueKind};
 
-#[cfg(test)]
-pub(crate) use check::{MODELS, RECOGNISERS, VOICES};
+pub(crate) use agent::Agent;
 pub(crate) use problem::{Problem, Problems, suggestion};
-pub(crate) use schema::{Agent, Config, LogFormat};
+pub(crate) use schema::{Config, LogFormat};
 pub(crate) use show::{defaults, effective, effective_json};
 
 use layers::Tree;

@@ -5,19 +5,26 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use providers::{FaultPlan, VendorTable};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
+
+use super::agent::Agent;
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) default_agent: String,
+    pub(crate) environment: Environment,
     pub(crate) server: Server,
     pub(crate) data: Data,
     pub(crate) log: Log,
     pub(crate) recording: Recording,
     pub(crate) keys: Keys,
+    pub(crate) vendors: VendorTable,
+    pub(crate) health: Health,
+    pub(crate) faults: FaultPlan,
     pub(crate) agent_defaults: Agent,
     pub(crate) agents: BTreeMap<String, Agent>,
 }
@@ -26,15 +33,37 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             default_agent: "assistant".to_owned(),
+            environment: Environment::default(),
             server: Server::default(),
             data: Data::default(),
             log: Log::default(),
             recording: Recording::default(),
             keys: Keys::default(),
+            vendors: VendorTable::new(),
+            health: Health::default(),
+            faults: FaultPlan::default(),
             agent_defaults: Agent::default(),
             agents: BTreeMap::new(),
         }
     }
+}
+
+/// What the server is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Environment {
+    /// Real callers.
+    #[default]
+    Production,
+    /// Trials: faults may be injected.
+    Development,
+}
+
+/// How vendors are watched.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Health {
+    pub(crate) probe_interval_ms: u64,
 }
 
 /// The listener and what guards it.
@@ -178,18 +207,11 @@ impl Default for Recording {
     }
 }
 
-/// Vendors' keys. None is ever shown or logged.
+/// Carriers' keys. None is ever shown or logged.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Keys {
-    #[serde(serialize_with = "redacted")]
-    pub(crate) openai: Option<SecretString>,
-    #[serde(serialize_with = "redacted")]
-    pub(crate) deepgram: Option<SecretString>,
-    #[serde(serialize_with = "redacted")]
-    pub(crate) elevenlabs: Option<SecretString>,
     pub(crate) elevenlabs_agent: Option<String>,
-    pub(crate) google_credentials: Option<PathBuf>,
     pub(crate) twilio_account: Option<String>,
     #[serde(serialize_with = "redacted")]
     pub(crate) twilio_token: Option<SecretString>,
@@ -198,111 +220,6 @@ pub(crate) struct Keys {
     pub(crate) exotel_key: Option<SecretString>,
     #[serde(serialize_with = "redacted")]
     pub(crate) exotel_token: Option<SecretString>,
-}
-
-/// One agent. In the file it is one flat table, so it is one here.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Agent {
-    pub(crate) kind: call::AgentKind,
-    pub(crate) greeting: String,
-    pub(crate) greeting_fallback: call::GreetingFallback,
-    pub(crate) prompt: String,
-    pub(crate) apology: String,
-    pub(crate) failure: call::Failure,
-    pub(crate) speech: call::Speech,
-    pub(crate) filler: call::Filler,
-    pub(crate) budget: call::Budget,
-    pub(crate) dtmf: call::Dtmf,
-    pub(crate) tools: Tools,
-    pub(crate) language: String,
-    pub(crate) voice: String,
-    pub(crate) recogniser: String,
-    pub(crate) model: String,
-    pub(crate) script: Option<PathBuf>,
-    pub(crate) phrases: Vec<String>,
-    pub(crate) turn: call::Turn,
-    pub(crate) barge_in: call::BargeIn,
-    pub(crate) idle: call::Idle,
-    pub(crate) limits: call::Limits,
-    pub(crate) playout: call::Playout,
-}
-
-impl Default for Agent {
-    fn default() -> Self {
-        Self {
-            kind: call::AgentKind::Assistant,
-            greeting: String::new(),
-            greeting_fallback: call::GreetingFallback::Silence,
-            prompt: String::new(),
-            apology: "Sorry, something went wrong on our side. Please say that again.".to_owned(),
-            failure: call::Failure::default(),
-            speech: call::Speech::default(),
-            filler: call::Filler::default(),
-            budget: call::Budget::default(),
-            dtmf: call::Dtmf::default(),
-            tools: Tools::default(),
-            language: "en-IN".to_owned(),
-            voice: "flite:slt".to_owned(),
-            recogniser: "builtin".to_owned(),
-            model: "scripted".to_owned(),
-            script: None,
-            phrases: Vec::new(),
-            turn: call::Turn::default(),
-            barge_in: call::BargeIn::default(),
-            idle: call::Idle::default(),
-            limits: call::Limits::default(),
-            playout: call::Playout::default(),
-        }
-    }
-}
-
-/// The tools that the model may ask for.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Tools {
-    pub(crate) builtin: Vec<String>,
-    pub(crate) max_steps: u32,
-}
-
-impl Default for Tools {
-    fn default() -> Self {
-        let call::Tools { builtin, max_steps, .. } = call::Tools::default();
-        Self { builtin, max_steps }
-    }
-}
-
-impl Tools {
-    fn for_calls(&self) -> call::Tools {
-        let Self { builtin, max_steps } = self.clone();
-        call::Tools { builtin, max_steps, ..call::Tools::default() }
-    }
-}
-
-impl Agent {
-    /// What the core of a call needs to know of it.
-    pub(crate) fn call_settings(&self) -> call::Settings {
-        call::Settings {
-            agent: self.kind,
-            speech_to_speech: false,
-            greeting: self.greeting.clone(),
-            greeting_fallback: self.greeting_fallback,
-            prompt: self.prompt.clone(),
-            language: self.language.clone(),
-            tools: self.tools.for_calls(),
-            apology: self.apology.clone(),
-            failure: self.failure.clone(),
-            speech: self.speech.clone(),
-            filler: self.filler.clone(),
-            budget: self.budget.clone(),
-            dtmf: self.dtmf.clone(),
-            turn: self.turn.clone(),
-            barge_in: self.barge_in.clone(),
-            idle: self.idle.clone(),
-            limits: self.limits.clone(),
-            playout: self.playout.clone(),
-        }
-    }
 }
 
 /// How a secret is written: that there is one, and nothing of it.

@@ -37,8 +37,8 @@ fn faults_are_placed_and_explained() {
         ),
         ("[server\n", "t.toml:1:8: "),
         (
-            "[agents.assistant]\nvoice = 'flite:slk'",
-            "t.toml:2:1: agents.assistant.voice: there is no voice \"flite:slk\"; did you mean \"flite:slt\"?",
+            "[agents.assistant]\ntext_to_speech = 'flite:slk'",
+            "t.toml:2:1: agents.assistant.text_to_speech: there is no \"flite:slk\"; did you mean \"flite:slt\"?",
         ),
         (
             "[agents.desk.turn]\nend_silense_ms = 3",
@@ -110,8 +110,8 @@ fn older_names_work_and_the_new_ones_win_over_them() {
     .unwrap();
     assert_eq!(loaded.config.server.public_url.as_deref(), Some("https://voice.example.com"));
     assert_eq!(loaded.config.agents["assistant"].greeting, "Namaste");
-    assert_eq!(loaded.config.agents["assistant"].voice, "flite:awb");
-    assert_eq!(loaded.config.keys.openai.unwrap().expose_secret(), "sk-1");
+    assert_eq!(loaded.config.agents["assistant"].text_to_speech, ["flite:awb"]);
+    assert_eq!(loaded.config.vendors["openai"].key.as_ref().unwrap().expose_secret(), "sk-1");
     assert_eq!(loaded.config.server.ws_path, "/new");
 }
 
@@ -139,7 +139,8 @@ fn a_fault_in_the_environment_names_the_variable() {
         (
             "TTS_PROVIDER",
             "openai",
-            "the environment variable TTS_PROVIDER: agents.assistant.voice: there is no voice \"openai\"",
+            "the environment variable TTS_PROVIDER: agents.assistant.text_to_speech: vendor \"openai\" has no key; set \
+             vendors.openai.key or vendors.openai.key_file, or OPENAI_API_KEY in the environment",
         ),
     ] {
         let found = load(&sources(&[(name, value)])).unwrap_err().to_string();
@@ -149,17 +150,18 @@ fn a_fault_in_the_environment_names_the_variable() {
 
 #[test]
 fn an_agent_takes_what_it_does_not_set_from_the_built_in_one_and_the_defaults() {
-    let text = "[agent_defaults]\nvoice = 'flite:rms'\n[agent_defaults.turn]\nstop_ms = 300\n\
-                [agents.assistant.turn]\nend_silence_ms = 700\n[agents.desk]\nkind = 'greeting'\nvoice = 'flite:awb'\n\
+    let text = "[agent_defaults]\ntext_to_speech = 'flite:rms'\n[agent_defaults.turn]\nstop_ms = 300\n\
+                [agents.assistant.turn]\nend_silence_ms = 700\n[agents.desk]\nkind = 'greeting'\n\
+                text_to_speech = ['flite:awb']\n\
                 phrases = ['hello', 'goodbye']";
     let agents = load_text(text, &[]).unwrap().config.agents;
     let assistant = &agents["assistant"];
     assert_eq!(
-        (assistant.voice.as_str(), assistant.turn.stop_ms, assistant.turn.end_silence_ms),
+        (assistant.text_to_speech[0].as_str(), assistant.turn.stop_ms, assistant.turn.end_silence_ms),
         ("flite:rms", 300, 700)
     );
     assert!(assistant.greeting.contains("Sunrise Dental"));
-    assert_eq!(agents["desk"].voice, "flite:awb");
+    assert_eq!(agents["desk"].text_to_speech, ["flite:awb"]);
     assert_eq!(agents["desk"].kind, call::AgentKind::Greeting);
     let names: Vec<&str> = agents.keys().map(String::as_str).collect();
     assert_eq!(names, ["assistant", "beep", "desk", "echo", "greeting", "silent"]);
@@ -169,6 +171,167 @@ fn an_agent_takes_what_it_does_not_set_from_the_built_in_one_and_the_defaults() 
 fn lists_come_from_the_environment_with_commas() {
     let loaded = load(&sources(&[("TRUNKLINE__AGENT_DEFAULTS__PHRASES", "yes please, no thanks")])).unwrap();
     assert_eq!(loaded.config.agents["assistant"].phrases, ["yes please", "no thanks"]);
+}
+
+#[test]
+fn vendors_are_set_in_the_file_and_by_the_environment() {
+    let text = "[vendors.deepgram]\nbase_url = 'https://api.eu.deepgram.com'\n\
+                [vendors.deepgram.speech_to_text]\nquery = { keyterm = ['Sunrise Dental', 'OPD'], tag = 7 }\n\
+                [vendors.local]\napi = 'openai'\nbase_url = 'http://127.0.0.1:11434/v1'\n\
+                language_model.body = { maxOutputTokens = 200, temperature = 0.4, stop = [] }\n\
+                [agents.assistant]\nspeech_to_text = 'deepgram'\nlanguage_model = ['local:llama3.2:3b', 'scripted']";
+    let environment = [
+        ("DEEPGRAM_API_KEY", "canary"),
+        ("TRUNKLINE__VENDORS__DEEPGRAM__SPEECH_TO_TEXT__MODEL", "nova-3"),
+        ("TRUNKLINE__VENDORS__DEEPGRAM__SPEECH_TO_TEXT__DEADLINE_MS", "1500"),
+        ("TRUNKLINE__VENDORS__LOCAL__BASE_URL", "http://127.0.0.1:8000/v1"),
+        ("TTS_PROVIDER", "deepgram:aura-2-thalia-en, builtin"),
+    ];
+    let loaded = load_text(text, &environment).unwrap();
+    let Config { vendors, agents, .. } = &loaded.config;
+    let ears = &vendors["deepgram"].speech_to_text;
+    assert_eq!((ears.model.as_deref(), ears.deadline_ms), (Some("nova-3"), Some(1_500)));
+    assert_eq!(ears.query["keyterm"].texts(), ["Sunrise Dental", "OPD"]);
+    assert_eq!(ears.query["tag"].texts(), ["7"]);
+    let local = &vendors["local"];
+    assert_eq!(local.base_url.as_deref(), Some("http://127.0.0.1:8000/v1"));
+    let body = serde_json::Value::from(local.language_model.body.clone());
+    assert_eq!(body, serde_json::json!({"maxOutputTokens": 200, "temperature": 0.4, "stop": []}));
+    assert_eq!(agents["assistant"].text_to_speech, ["deepgram:aura-2-thalia-en", "builtin"]);
+    assert_eq!(agents["assistant"].language_model, ["local:llama3.2:3b", "scripted"]);
+
+    let shown = effective(&loaded);
+    assert!(shown.contains(
+        "[vendors.deepgram]\n# api is not set\nbase_url = \"https://api.eu.deepgram.com\"  # from "
+    ));
+    assert!(
+        shown.contains("key = \"[redacted]\"  # from the environment variable DEEPGRAM_API_KEY"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("query = { \"keyterm\" = [\"Sunrise Dental\", \"OPD\"], \"tag\" = 7 }"),
+        "{shown}"
+    );
+    assert!(!shown.contains("canary") && !shown.contains("[vendors.deepgram.language_model]"), "{shown}");
+    let again = load_text(&shown, &[]).unwrap().config;
+    assert_eq!(again.vendors["local"].language_model, loaded.config.vendors["local"].language_model);
+    assert_eq!(again.vendors["deepgram"].speech_to_text, loaded.config.vendors["deepgram"].speech_to_text);
+}
+
+#[test]
+fn what_is_wrong_with_vendors_is_placed_and_explained() {
+    for (text, fault) in [
+        (
+            "[vendors.deepgram]\nbase_ulr = 'x'",
+            "t.toml:2:1: there is no key \"base_ulr\" in [vendors.deepgram]; did you mean \"base_url\"?",
+        ),
+        (
+            "[vendors.deepgram.speech_to_txt]\nmodel = 'x'",
+            "t.toml:1:19: there is no key \"speech_to_txt\" in [vendors.deepgram]; did you mean \"speech_to_text\"?",
+        ),
+        ("[vendors.deepgram.speech_to_text]\ntransport = 'grpc'", "t.toml:2:13: unknown variant `grpc`"),
+        (
+            "[vendors.deepgram]\nbase_url = 'api.deepgram.com'",
+            "t.toml:2:1: vendors.deepgram.base_url: it is no URL",
+        ),
+        ("[vendors.mine]\nkey = 'k'", "t.toml:1:10: vendors.mine.api: it is missing, and \"mine\" is not"),
+        (
+            "[vendors.google]\ncredentials_file = '/nowhere'",
+            "t.toml:2:1: vendors.google.credentials_file: the file /nowhere can't be read",
+        ),
+        (
+            "[agents.desk]\nspeech_to_text = ['builtin', 'depgram']",
+            "t.toml:2:1: agents.desk.speech_to_text: there is no vendor \"depgram\" for speech_to_text; did you mean \
+             \"deepgram\"?",
+        ),
+        (
+            "[agents.desk]\nlanguage_model = 'deepgram'",
+            "t.toml:2:1: agents.desk.language_model: vendor \"deepgram\" has no language_model; it has speech_to_text, \
+             text_to_speech",
+        ),
+        ("[agents.desk]\ntext_to_speech = []", "t.toml:2:1: agents.desk.text_to_speech: no vendor is named"),
+        (
+            "[agents.desk]\ntext_to_speech = 7",
+            "t.toml:2:18: this is of type integer, but a string or a list of strings is expected",
+        ),
+        ("environment = 'staging'", "t.toml:1:15: unknown variant `staging`"),
+    ] {
+        let found = load_text(text, &[]).unwrap_err();
+        assert!(found.starts_with(fault), "{text}\n found: {found}\nwanted: {fault}");
+    }
+}
+
+#[test]
+fn tools_and_faults_are_tables_of_their_own() {
+    let text = "environment = 'development'\n\
+                [[faults.links]]\nvendor = 'openai'\nfault = 'status'\nstatus = 503\nprobability = 0.5\n\
+                [agents.desk.tools]\nbuiltin = 'end_call'\nmax_steps = 3\n\
+                [agents.desk.tools.lookup]\ndescription = 'Looks an order up.'\nurl = 'https://api.example.com/o/{id}'\n\
+                method = 'get'\nheaders = { Authorization = 'Bearer canary' }\nallow = ['10.0.0.0/8']\n\
+                parameters = '{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"integer\"}},\"required\":[\"id\"]}'";
+    let environment = [
+        ("TRUNKLINE__AGENTS__DESK__TOOLS__LOOKUP__TIMEOUT_MS", "700"),
+        ("TRUNKLINE__AGENTS__DESK__TOOLS__MAX_STEPS", "2"),
+    ];
+    let loaded = load_text(text, &environment).unwrap();
+    let tools = &loaded.config.agents["desk"].tools;
+    assert_eq!((tools.builtin.as_slice(), tools.max_steps), (["end_call".to_owned()].as_slice(), 2));
+    let lookup = &tools.own["lookup"];
+    assert_eq!((lookup.timeout_ms, lookup.max_bytes, lookup.allow.len()), (700, 16_384, 1));
+    assert_eq!(lookup.parameters["required"], serde_json::json!(["id"]));
+    assert_eq!(loaded.config.faults.links[0].status, 503);
+    let shown = effective(&loaded);
+    assert!(shown.contains("[agents.desk.tools.lookup]") && !shown.contains("canary"), "{shown}");
+    let again = load_text(&shown, &[]).unwrap().config;
+    assert_eq!(again.agents["desk"].tools.own["lookup"].parameters, lookup.parameters);
+    assert_eq!(again.faults, loaded.config.faults);
+
+    for (text, fault) in [
+        (
+            "[[faults.links]]\nfault = 'hang'",
+            "t.toml:1:10: faults.links: faults are not injected in production; set environment = \"development\"",
+        ),
+        (
+            "environment = 'development'\n[[faults.links]]\nfault = 'explode'",
+            "t.toml:3:9: unknown variant `explode`",
+        ),
+        (
+            "[agents.desk.tools.lookup]\nurl = 'https://x.example'\ntimeout = 3",
+            "t.toml:3:1: there is no key \"timeout\" in [agents.desk.tools.lookup]; did you mean \"timeout_ms\"?",
+        ),
+        ("[agents.desk.tools.lookup]\nurl = 'here'", "t.toml:2:1: agents.desk.tools.lookup.url: "),
+        (
+            "[agents.desk.tools.end_call]\nurl = 'https://x.example'",
+            "t.toml:1:20: agents.desk.tools.end_call.name: ",
+        ),
+    ] {
+        let found = load_text(text, &[]).unwrap_err();
+        assert!(found.starts_with(fault), "{text}\n found: {found}\nwanted: {fault}");
+    }
+}
+
+#[test]
+fn a_vendors_key_comes_from_a_file_or_a_credential() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in
+        [("deepgram_key", "canary-1\n"), ("local_key", "canary-2"), ("google_credentials", "{}")]
+    {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let credentials = folder.path().display().to_string();
+    let environment = [("CREDENTIALS_DIRECTORY", credentials.as_str()), ("TTS_PROVIDER", "deepgram,google")];
+    let text = "[vendors.local]\napi = 'openai'\nbase_url = 'http://127.0.0.1:1/v1'";
+    let vendors = load_text(text, &environment).unwrap().config.vendors;
+    let key = |name: &str| vendors[name].key.as_ref().map(|key| key.expose_secret().to_owned());
+    assert_eq!(key("deepgram").as_deref(), Some("canary-1"));
+    assert_eq!(key("local").as_deref(), Some("canary-2"));
+    assert_eq!(vendors["google"].credentials_file, Some(folder.path().join("google_credentials")));
+
+    let file = format!("[vendors.deepgram]\nkey_file = '{credentials}/deepgram_key'\n");
+    let vendors = load_text(&file, &[]).unwrap().config.vendors;
+    assert_eq!(vendors["deepgram"].key.as_ref().unwrap().expose_secret(), "canary-1");
+    let both = load_text(&file, &[("DEEPGRAM_API_KEY", "x")]).unwrap_err();
+    assert!(both.contains("vendors.deepgram.key and vendors.deepgram.key_file are both set"), "{both}");
 }
 
 #[test]
@@ -217,7 +380,8 @@ fn every_key_is_described_and_every_description_has_a_key() {
 fn what_is_shown_can_be_loaded_again() {
     let loaded = load(&Sources::default()).unwrap();
     let again = load_text(&effective(&loaded), &[]).unwrap();
-    assert_eq!(again.config.agents, loaded.config.agents);
+    let agents = |loaded: &Loaded| serde_json::to_value(&loaded.config.agents).unwrap();
+    assert_eq!(agents(&again), agents(&loaded));
 }
 
 /// `UPDATE_DOCS=1 cargo test -p trunkline reference` writes the table anew.

@@ -21,11 +21,7 @@ const WIDE_STRUCTS: &[(&str, &str, &str)] = &[
     ("crates/call/src/settings.rs", "Limits", "one flat table in the configuration file"),
     ("crates/call/src/settings/turns.rs", "Turn", "one flat table in the configuration file"),
     ("crates/records/src/record.rs", "CallRecord", "a record is one flat JSON object, and its readers' API"),
-    (
-        "crates/trunkline/src/config/schema.rs",
-        "Agent",
-        "an agent is one flat table in the configuration file",
-    ),
+    ("crates/trunkline/src/config/agent.rs", "Agent", "an agent is one flat table in the configuration file"),
 ];
 
 /// Numbers that examples and tests may show. None is anyone's: they repeat or count up.
