@@ -9,6 +9,8 @@ mod anthropic;
 mod deepgram;
 mod delays;
 mod gemini;
+mod elevenlabs;
+mod google_speech;
 mod ledger;
 mod manner;
 mod models;
@@ -21,6 +23,7 @@ mod sound;
 mod visit;
 
 pub use delays::Delays;
+pub use google_speech::service_account;
 pub use ledger::{Ledger, Seen};
 pub use manner::{Fault, KEYS, Manner};
 pub use server::{VendorServer, World};

@@ -229,12 +229,12 @@ impl VoiceSession for Session {
         self.speak_on(send);
     }
 
-    fn stop(&mut self, utterance: UtteranceId, send: &mut Vec<Frame>) {
+    fn stop(&mut self, utterance: UtteranceId, _send: &mut Vec<Frame>) {
         self.waiting.retain(|(waiting, _)| *waiting != utterance);
         for context in self.contexts.values_mut().filter(|context| context.utterance == Some(utterance)) {
             context.utterance = None;
         }
-        self.speak_on(send);
+        // What waits is not begun here: whoever interrupts withdraws one after the other.
     }
 
     fn frame(

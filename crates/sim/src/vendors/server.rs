@@ -128,5 +128,7 @@ fn routes(world: &World) -> Router {
         .merge(super::gemini::routes(world))
         .merge(super::models::routes(world))
         .merge(super::openai::routes(world))
+        .merge(super::elevenlabs::routes(world))
+        .merge(super::google_speech::routes(world))
         .merge(super::openai_realtime::routes(world))
 }

@@ -27,6 +27,8 @@ struct Waiting {
     speech: SpeechId,
     /// It was settled without its text. The text may still come, and is nobody's then.
     is_given_up: bool,
+    /// The vendor has said something since it was finished.
+    is_alive: bool,
 }
 
 impl Stretches {
@@ -55,9 +57,8 @@ impl Stretches {
             self.began(speech);
         }
         self.is_open = false;
-        let is_settled = self.is_given && self.partial.is_empty();
-        if !is_settled {
-            self.waiting.push_back(Waiting { speech, is_given_up: false });
+        if !self.is_given {
+            self.waiting.push_back(Waiting { speech, is_given_up: false, is_alive: false });
         }
         !self.commits_itself
     }
@@ -65,6 +66,9 @@ impl Stretches {
     /// What the vendor guesses. Until it has answered for a finished stretch, it is of that one.
     pub(super) fn partial(&mut self, text: &str, out: &mut Vec<(SpeechId, Heard)>) {
         text.clone_into(&mut self.partial);
+        // They speak again.
+        self.is_given &= text.is_empty();
+        self.waiting.iter_mut().for_each(|waiting| waiting.is_alive = true);
         let asked = self.waiting.iter().find(|waiting| !waiting.is_given_up && !self.commits_itself);
         if let Some(speech) = asked.map(|waiting| waiting.speech).or(self.last).filter(|_| !text.is_empty()) {
             out.push((speech, Heard::Partial(joined(&self.committed, text))));
@@ -98,23 +102,29 @@ impl Stretches {
         }
     }
 
-    /// The vendor took too long about this stretch.
+    /// The vendor took too long about this stretch. Its guess stands for the text where it came after the end of the
+    /// stretch: an older one may lack the last words, which somebody else may still find in the audio.
     pub(super) fn give_up(&mut self, speech: SpeechId, out: &mut Vec<(SpeechId, Heard)>) {
         let is_this = |waiting: &Waiting| waiting.speech == speech && !waiting.is_given_up;
-        if !self.waiting.iter().any(is_this) {
+        let Some(is_alive) = self.waiting.iter().find(|waiting| is_this(waiting)).map(|this| this.is_alive)
+        else {
             return;
-        }
+        };
         // It did not answer for the one before either: nothing will come for that any more.
         self.waiting.retain(|waiting| !waiting.is_given_up);
         let is_first = self.waiting.front().is_some_and(is_this);
         for waiting in self.waiting.iter_mut().filter(|waiting| waiting.speech == speech) {
             waiting.is_given_up = true;
         }
+        let mut text = String::new();
+        if is_first && !(self.commits_itself && self.is_open) {
+            text = joined(&std::mem::take(&mut self.committed), &std::mem::take(&mut self.partial));
+        }
         let what = if self.commits_itself && self.is_open {
             // The vendor has heard no pause since: what was said comes with the stretch that is spoken now.
             Heard::Final(String::new())
-        } else if is_first && !(self.committed.is_empty() && self.partial.is_empty()) {
-            Heard::Final(joined(&std::mem::take(&mut self.committed), &std::mem::take(&mut self.partial)))
+        } else if is_alive && !text.is_empty() {
+            Heard::Final(text)
         } else {
             Heard::Failed(Fault::slow())
         };

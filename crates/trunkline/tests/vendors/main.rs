@@ -1,0 +1,8 @@
+//! Vendors' clients against their stand-ins, over real sockets: one suite for voices, one for recognisers, and what
+//! is each vendor's own.
+
+mod ear;
+mod elevenlabs;
+mod google;
+mod scene;
+mod voice;
