@@ -7,22 +7,25 @@ mod call_core;
 mod config_file;
 mod exotel_decode;
 mod pcm_bytes;
+mod vendor_answers;
 mod wav_read;
 
 pub use call_core::call_core;
 pub use config_file::config_file;
 pub use exotel_decode::exotel_decode;
 pub use pcm_bytes::pcm_bytes;
+pub use vendor_answers::vendor_answers;
 pub use wav_read::wav_read;
 
 /// A target: takes any bytes, and panics when a property does not hold.
 pub type Target = fn(&[u8]);
 
 /// Every target with the name of its corpus.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("call_core", call_core),
     ("config_file", config_file),
     ("exotel_decode", exotel_decode),
     ("pcm_bytes", pcm_bytes),
+    ("vendor_answers", vendor_answers),
     ("wav_read", wav_read),
 ];

@@ -51,6 +51,11 @@ fn pcm_bytes() {
 }
 
 #[test]
+fn vendor_answers() {
+    run("vendor_answers");
+}
+
+#[test]
 fn wav_read() {
     run("wav_read");
 }

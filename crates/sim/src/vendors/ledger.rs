@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
+use tokio::sync::Notify;
 
 /// One request or one socket.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -27,20 +28,43 @@ pub struct Seen {
 
 /// What the stand-ins have seen. Cheap to clone: all clones see the same.
 #[derive(Debug, Clone, Default)]
-pub struct Ledger(Arc<Mutex<Vec<Seen>>>);
+pub struct Ledger(Arc<Book>);
+
+#[derive(Debug, Default)]
+struct Book {
+    lines: Mutex<Vec<Seen>>,
+    changed: Notify,
+}
 
 impl Ledger {
     /// Begins a line, and gives its place for `note`.
     pub fn begin(&self, seen: Seen) -> usize {
         let mut lines = self.lock();
         lines.push(seen);
-        lines.len() - 1
+        let place = lines.len() - 1;
+        drop(lines);
+        self.0.changed.notify_waiters();
+        place
     }
 
     /// Changes a line.
     pub fn note(&self, place: usize, change: impl FnOnce(&mut Seen)) {
         if let Some(line) = self.lock().get_mut(place) {
             change(line);
+        }
+        self.0.changed.notify_waiters();
+    }
+
+    /// Waits until the lines are as wanted.
+    pub async fn until(&self, is_so: impl Fn(&[Seen]) -> bool) {
+        loop {
+            let mut changed = std::pin::pin!(self.0.changed.notified());
+            // From here on a change is not missed.
+            changed.as_mut().enable();
+            if is_so(&self.lock()) {
+                return;
+            }
+            changed.await;
         }
     }
 
@@ -63,6 +87,6 @@ impl Ledger {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Seen>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

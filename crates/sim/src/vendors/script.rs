@@ -102,17 +102,14 @@ impl Script {
         self.end = end;
     }
 
-    /// Puts back the second piece of an event of which only the first would be sent, so that what follows is one.
+    /// Takes back the first piece of an event of which the second is not sent, so that what follows is an event.
     fn end_piece(&mut self) {
-        while let Some(Step::Send(bytes)) = self.steps.last() {
-            if bytes.ends_with(b"\n\n") || bytes.ends_with(b"\r\n\r\n") {
-                break;
-            }
-            self.steps.pop();
-            while let Some(Step::Pause(_)) = self.steps.last() {
-                self.steps.pop();
-            }
-        }
+        let is_end = |step: &Step| match step {
+            Step::Send(bytes) => bytes.ends_with(b"\n\n") || bytes.ends_with(b"\r\n\r\n"),
+            Step::Pause(_) => false,
+        };
+        let whole = self.steps.iter().rposition(is_end).map_or(0, |last| last + 1);
+        self.steps.truncate(whole);
     }
 
     /// A byte a second.
