@@ -25,7 +25,7 @@ pub(super) struct Run {
     pub(super) told: Told,
     pub(super) effort: Effort,
     pub(super) taken: Taken,
-    before: u64,
+    pub(super) before: u64,
 }
 
 impl Run {
@@ -45,11 +45,11 @@ impl Run {
         }
     }
 
-    fn cpu(&self) -> f64 {
+    pub(super) fn cpu(&self) -> f64 {
         self.taken.cpu.as_secs_f64() / self.taken.length.as_secs_f64() / self.calls as f64
     }
 
-    fn summary(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         format!(
             "lateness p99 {:.1} ms, answers {} of {}, server {:.0} % of its core, load {:.0} %",
             self.told.lateness.quantile_ms(0.99).unwrap_or(f64::NAN),
@@ -77,6 +77,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
         figures.push(Figure::info(format!("{what}: CPU per call-second"), Some(run.cpu() * 1e6), "us"));
     }
     figures.extend(response(bench)?);
+    figures.extend(super::vendors::run(bench)?);
     Ok(figures)
 }
 

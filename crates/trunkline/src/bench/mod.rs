@@ -9,6 +9,7 @@ pub(crate) mod floor;
 pub(crate) mod idle;
 pub(crate) mod process;
 mod scrape;
+pub(crate) mod vendors;
 pub(crate) mod webhook;
 
 use std::net::SocketAddr;
