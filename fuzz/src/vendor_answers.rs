@@ -5,7 +5,7 @@ use call::{Fault, Thought};
 use providers::dialect::{EarDialect, ModelDialect, SseDecoder, VoiceDialect};
 use providers::{DialectOptions, RoleOptions, VoiceSpec, anthropic, google, openai};
 
-use crate::bytes::Bytes;
+use super::bytes::Bytes;
 
 /// Whatever a vendor answers, it is understood or it is a fault; how the network cuts it does not matter; a model's
 /// answer ends at most once, and nothing comes behind its end.

@@ -8,8 +8,8 @@
 mod anthropic;
 mod deepgram;
 mod delays;
-mod gemini;
 mod elevenlabs;
+mod gemini;
 mod google_speech;
 mod ledger;
 mod manner;
