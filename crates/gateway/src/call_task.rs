@@ -25,7 +25,7 @@ use crate::metrics::FrameCounts;
 use crate::sessions::{Begun, Control, Session};
 use crate::socket::{MediaSocket, Received};
 use crate::trace;
-use crate::vendors::{NoRoom, Vendors};
+use crate::vendors::{Unheard, Vendors};
 
 /// How often what has gathered is handed over and the line is looked at.
 const ROUND: Duration = Duration::from_millis(400);
@@ -347,7 +347,8 @@ impl CallTask {
         }
     }
 
-    /// Takes the vendors that wait for this call, or opens them now. Gives the call's end when there is no room.
+    /// Takes the vendors that wait for this call, or opens them now. Gives what the core is to be told when nothing
+    /// listens.
     fn open_vendors(&mut self) -> Option<Input> {
         let (gateway, agent, rate) = (&self.gateway, &self.agent, self.carrier.rate);
         if self.vendors.are_unopened()
@@ -356,12 +357,12 @@ impl CallTask {
             self.vendors = ready;
         }
         let mut opened = self.vendors.open(agent, rate);
-        if opened.is_err() && gateway.prepared.give_up() > 0 {
+        if matches!(opened, Err(Unheard::NoRoom(_))) && gateway.prepared.give_up() > 0 {
             opened = self.vendors.open(agent, rate);
         }
-        let Err(NoRoom(why)) = opened else { return None };
-        tracing::warn!(why, "no recogniser has room for this call");
-        Some(Input::End(EndReason::NoCapacity))
+        let unheard = opened.err()?;
+        tracing::error!(?unheard, "nothing listens to this call");
+        Some(unheard.told(agent))
     }
 
     /// Puts what vendors noted into the record.

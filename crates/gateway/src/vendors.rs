@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use self::errands::Errands;
 use self::listening::{Ears, Partner};
 
-pub(crate) use self::listening::NoRoom;
+pub(crate) use self::listening::Unheard;
 
 use crate::agent::Agent;
 use crate::metrics::Metrics;
@@ -57,21 +57,19 @@ impl Vendors {
 
     /// Opens what listens and what speaks, when the stream's rate is known and before a word is spoken.
     ///
-    /// `Err` when all places are taken. The call is then ended with `no_capacity` instead of being answered by an
-    /// agent that hears nothing: closing the socket lets the carrier's flow go on to its next step, which is the
-    /// operator's to choose (a person, a message). A recogniser that can't work at all leaves the call as it is:
-    /// greeting and key presses still serve the caller.
-    pub(crate) fn open(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), NoRoom> {
+    /// `Err` when nothing listens. The call goes on: the core apologises to the caller and does what its settings
+    /// say; greeting and key presses still serve them.
+    pub(crate) fn open(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), Unheard> {
         if !agent.settings.agent.listens() {
             return Ok(());
         }
-        self.open_ears(agent, rate)?;
+        let heard = self.open_ears(agent, rate);
         if !agent.settings.converses() {
             self.open_mouth(agent, rate);
             agent.model.iter().for_each(|model| model.warm());
             agent.voice.iter().for_each(|voice| voice.warm());
         }
-        Ok(())
+        heard
     }
 
     /// What vendors noted for the call's record since the last time.

@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use call::{AgentKind, Settings, UtteranceId, Voiced};
+use call::{AgentKind, FailureThen, Settings, UtteranceId, Voiced};
 use gateway::{Agent, Config, Timing};
 use providers::{
     Answers, ListenSpec, Recogniser, Refused, Running, Speaker, SpeechToText, TextToSpeech, VoiceSpec,
@@ -59,6 +59,7 @@ impl Recogniser for Deaf {
 enum Ears {
     Open,
     Full,
+    Missing,
     Faulty,
 }
 
@@ -71,6 +72,7 @@ impl SpeechToText for Ears {
         match self {
             Self::Open => Ok(Box::new(Deaf)),
             Self::Full => Err(Refused::Busy("all 2 places are taken".to_owned())),
+            Self::Missing => Err(Refused::Unavailable("the library is missing".to_owned())),
             Self::Faulty => panic!("a fault on purpose"),
         }
     }
@@ -337,15 +339,30 @@ async fn a_fault_of_ours_ends_one_call() {
 }
 
 #[tokio::test]
-async fn without_room_at_the_recogniser_the_carrier_is_told_to_go_on() {
-    let server = Server::with(Config::default(), greeter(Ears::Full)).await;
-    let mut carrier = server.open("call_id=a").await.unwrap();
-    carrier.connected().await;
-    carrier.start("a", 8000).await;
-    assert_eq!(carrier.close_code().await, Some(1013));
-    let record = server.record().await;
-    assert_eq!((record.end_reason, record.turns.len()), (Some(EndReason::NoCapacity), 0));
-    assert_eq!(record.from.as_deref(), Some("09800000001"));
+async fn without_room_at_the_recogniser_the_caller_is_told_and_the_call_ends_as_it_is_set() {
+    for ears in [Ears::Full, Ears::Missing] {
+        let mut agent = greeter(ears);
+        let mut settings = (*agent.settings).clone();
+        settings.failure.then = FailureThen::HangUp;
+        agent.settings = Arc::new(settings);
+        let server = Server::with(Config::default(), agent).await;
+        let mut carrier = server.open("call_id=a").await.unwrap();
+        carrier.connected().await;
+        carrier.start("a", 8000).await;
+        let mut marks = 0;
+        while let Some(message) = carrier.next().await {
+            if message["event"] == "mark" {
+                marks += 1;
+                carrier.json(message).await;
+            }
+        }
+        assert!(marks >= 2, "greeting and apology");
+        let record = server.record().await;
+        assert_eq!(record.end_reason, Some(EndReason::VendorsDown));
+        let said: String = record.turns.iter().map(|turn| turn.text.as_str()).collect();
+        assert!(said.contains("Hello there.") && said.contains("Sorry"), "{said}");
+        assert_eq!(record.from.as_deref(), Some("09800000001"));
+    }
 }
 
 #[tokio::test]

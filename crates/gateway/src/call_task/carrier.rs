@@ -109,10 +109,11 @@ impl CallTask {
             self.open_stream(&start.stream, start.rate);
         }
         self.attach().await;
-        if let Some(end) = self.open_vendors() {
-            return self.step(end).await;
-        }
+        let unheard = self.open_vendors();
         self.step(Input::Carrier(CarrierEvent::Start(start))).await;
+        if let Some(unheard) = unheard.filter(|_| self.ended.is_none()) {
+            self.step(unheard).await;
+        }
     }
 
     /// Tells the core that the new socket's stream has started.

@@ -1,7 +1,7 @@
 //! What listens to the caller: the recogniser, or the speech-to-speech agent in its place.
 
 use audio::SampleRate;
-use call::{Converse, Conversed, Fault, Heard, Input, Listen};
+use call::{Converse, Conversed, Fault, FaultClass, Heard, Input, Listen, SpeechId};
 use providers::{ConverseSpec, Converser, ListenSpec, Recogniser, Refused};
 
 use super::Vendors;
@@ -23,17 +23,45 @@ pub(super) enum Partner {
     Absent(String),
 }
 
-/// No recogniser has room for this call.
+/// Nothing listens to this call.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NoRoom(pub(crate) String);
+pub(crate) enum Unheard {
+    /// All places are taken; there may be one later.
+    NoRoom(String),
+    /// What should listen can't work here.
+    Unavailable(String),
+}
+
+impl Unheard {
+    /// What the core is told of it.
+    pub(crate) fn told(self, agent: &Agent) -> Input {
+        let fault = match self {
+            Self::NoRoom(why) => Fault::new(FaultClass::Busy, why),
+            Self::Unavailable(why) => Fault::local(why),
+        };
+        if agent.settings.converses() {
+            return Input::Conversed(Conversed::Failed(fault));
+        }
+        Input::Heard { speech: SpeechId(0), what: Heard::Lost(fault) }
+    }
+}
+
+impl From<Refused> for Unheard {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Busy(why) => Self::NoRoom(why),
+            Refused::Unavailable(why) => Self::Unavailable(why),
+        }
+    }
+}
 
 impl Vendors {
-    /// Opens what listens. `Err` when all places are taken.
-    pub(super) fn open_ears(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), NoRoom> {
+    /// Opens what listens. Opened already, it stays as it is.
+    pub(super) fn open_ears(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), Unheard> {
         if agent.settings.converses() {
             return self.open_partner(agent, rate);
         }
-        if !matches!(self.ears, Ears::Unopened) {
+        if matches!(self.ears, Ears::Open(_)) {
             return Ok(());
         }
         let Some(vendor) = &agent.recogniser else {
@@ -42,22 +70,19 @@ impl Vendors {
         };
         let spec = ListenSpec { rate, language: agent.language.clone(), phrases: agent.phrases.clone() };
         match vendor.open(&spec, self.answers()) {
-            Ok(recogniser) => self.ears = Ears::Open(recogniser),
-            Err(Refused::Busy(why)) => return Err(NoRoom(why)),
-            Err(Refused::Unavailable(why)) => {
-                tracing::error!(
-                    vendor = vendor.name(),
-                    why,
-                    "the recogniser can't work; the call goes on deaf"
-                );
-                self.ears = Ears::Deaf(why);
+            Ok(recogniser) => {
+                self.ears = Ears::Open(recogniser);
+                Ok(())
+            }
+            Err(refused) => {
+                self.ears = Ears::Deaf(refused.to_string());
+                Err(refused.into())
             }
         }
-        Ok(())
     }
 
-    fn open_partner(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), NoRoom> {
-        if !matches!(self.partner, Partner::Unopened) {
+    fn open_partner(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), Unheard> {
+        if matches!(self.partner, Partner::Open(_)) {
             return Ok(());
         }
         let Some(vendor) = &agent.speech_to_speech else {
@@ -71,11 +96,15 @@ impl Vendors {
             tools: agent.settings.tools.offered(),
         };
         match vendor.open(&spec, self.answers()) {
-            Ok(partner) => self.partner = Partner::Open(partner),
-            Err(Refused::Busy(why)) => return Err(NoRoom(why)),
-            Err(Refused::Unavailable(why)) => self.partner = Partner::Absent(why),
+            Ok(partner) => {
+                self.partner = Partner::Open(partner);
+                Ok(())
+            }
+            Err(refused) => {
+                self.partner = Partner::Absent(refused.to_string());
+                Err(refused.into())
+            }
         }
-        Ok(())
     }
 
     /// Hands the speech-to-speech agent a frame or a sign. Gives the answer that it can't give itself. `overruns`
