@@ -148,14 +148,7 @@ impl Vendors {
             let role = vendor.map(|vendor| (&vendor.api, &vendor.base_url, &vendor.text_to_speech));
             format!("{entry} {role:?}")
         });
-        let fixed = [
-            &wanted.greeting,
-            &wanted.apology,
-            &wanted.idle.prompt,
-            &wanted.idle.goodbye,
-            &wanted.filler.text,
-        ];
-        let fixed = fixed.into_iter().filter(|text| !text.trim().is_empty()).cloned().collect();
+        let fixed = wanted.call_settings().fixed_sentences();
         CachedVoice::new(voice, &set.collect::<Vec<_>>().join("; "), fixed, self.cache.clone())
     }
 }
