@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use audio::SampleRate;
-use call::{FaultClass, Heard, UtteranceId};
+use call::{FaultClass, Heard, Input, SpeechId, UtteranceId};
 use providers::QueryValue;
 use providers::elevenlabs::{ElevenVoice, ElevenVoiceSocket, Scribe, ScribeSocket};
 use sim::vendors::Delays;
@@ -191,6 +191,8 @@ async fn what_scribe_commits_by_itself_is_part_of_the_stretch() {
     let server = quick().await;
     let mut call = ear::Call::open(&*REALTIME.ear(&server, "x-auto-commit"), RATE);
     call.speaks(1, 1_900);
+    let whole = Heard::Partial("what are your opening hours".to_owned());
+    while call.inbox.next().await != (Input::Heard { speech: SpeechId(1), what: whole.clone() }) {}
     call.finish(1);
     let (_, what) = call.settled(1).await;
     assert_eq!(what, Ok(Heard::Final("what are your opening hours thank you".to_owned())));

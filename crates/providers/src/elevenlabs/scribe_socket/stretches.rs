@@ -27,8 +27,6 @@ struct Waiting {
     speech: SpeechId,
     /// It was settled without its text. The text may still come, and is nobody's then.
     is_given_up: bool,
-    /// The vendor has said something since it was finished.
-    is_alive: bool,
 }
 
 impl Stretches {
@@ -58,7 +56,7 @@ impl Stretches {
         }
         self.is_open = false;
         if !self.is_given {
-            self.waiting.push_back(Waiting { speech, is_given_up: false, is_alive: false });
+            self.waiting.push_back(Waiting { speech, is_given_up: false });
         }
         !self.commits_itself
     }
@@ -68,7 +66,6 @@ impl Stretches {
         text.clone_into(&mut self.partial);
         // They speak again.
         self.is_given &= text.is_empty();
-        self.waiting.iter_mut().for_each(|waiting| waiting.is_alive = true);
         let asked = self.waiting.iter().find(|waiting| !waiting.is_given_up && !self.commits_itself);
         if let Some(speech) = asked.map(|waiting| waiting.speech).or(self.last).filter(|_| !text.is_empty()) {
             out.push((speech, Heard::Partial(joined(&self.committed, text))));
@@ -102,30 +99,27 @@ impl Stretches {
         }
     }
 
-    /// The vendor took too long about this stretch. Its guess stands for the text where it came after the end of the
-    /// stretch: an older one may lack the last words, which somebody else may still find in the audio.
+    /// The vendor took too long about this stretch. Its last guess may lack words, which somebody else may still
+    /// find in the audio, so it does not stand for the text.
     pub(super) fn give_up(&mut self, speech: SpeechId, out: &mut Vec<(SpeechId, Heard)>) {
         let is_this = |waiting: &Waiting| waiting.speech == speech && !waiting.is_given_up;
-        let Some(is_alive) = self.waiting.iter().find(|waiting| is_this(waiting)).map(|this| this.is_alive)
-        else {
+        if !self.waiting.iter().any(is_this) {
             return;
-        };
+        }
         // It did not answer for the one before either: nothing will come for that any more.
         self.waiting.retain(|waiting| !waiting.is_given_up);
         let is_first = self.waiting.front().is_some_and(is_this);
         for waiting in self.waiting.iter_mut().filter(|waiting| waiting.speech == speech) {
             waiting.is_given_up = true;
         }
-        let mut text = String::new();
-        if is_first && !(self.commits_itself && self.is_open) {
-            text = joined(&std::mem::take(&mut self.committed), &std::mem::take(&mut self.partial));
-        }
         let what = if self.commits_itself && self.is_open {
             // The vendor has heard no pause since: what was said comes with the stretch that is spoken now.
             Heard::Final(String::new())
-        } else if is_alive && !text.is_empty() {
-            Heard::Final(text)
         } else {
+            if is_first {
+                self.committed.clear();
+                self.partial.clear();
+            }
             Heard::Failed(Fault::slow())
         };
         out.push((speech, what));
