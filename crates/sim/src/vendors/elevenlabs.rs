@@ -8,7 +8,6 @@
 //! `x-quota_exceeded`.
 
 mod access;
-mod form;
 mod scribe;
 mod scribe_socket;
 mod socket;
@@ -16,9 +15,13 @@ mod voice;
 mod voice_socket;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
 use super::World;
+
+/// A minute of sound at 48 kHz fits.
+const LONGEST_BODY: usize = 16 << 20;
 
 /// Its paths.
 pub(super) fn routes(world: &World) -> Router {
@@ -28,5 +31,6 @@ pub(super) fn routes(world: &World) -> Router {
         .route("/v1/text-to-speech/{voice}/multi-stream-input", get(voice_socket::socket))
         .route("/v1/speech-to-text", post(scribe::listen))
         .route("/v1/speech-to-text/realtime", get(scribe_socket::socket))
+        .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .with_state(world.clone())
 }

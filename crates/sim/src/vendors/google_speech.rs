@@ -12,10 +12,14 @@ mod synthesize;
 mod token;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
 use super::World;
 pub use token::service_account;
+
+/// What Google takes in one request, and a little more.
+const LONGEST_BODY: usize = 11 << 20;
 
 /// Its paths.
 pub(super) fn routes(world: &World) -> Router {
@@ -25,5 +29,6 @@ pub(super) fn routes(world: &World) -> Router {
         .route("/v1/speech:recognize", post(recognize::recognize))
         .route("/v1/voices", get(access::listing))
         .route("/v1/operations", get(access::listing))
+        .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .with_state(world.clone())
 }

@@ -5,32 +5,25 @@ use std::io;
 use audio::{Pcm, SampleRate, wav};
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use http::{HeaderMap, Uri, header};
+use http::header;
 use serde_json::json;
 
-use super::access::{Guest, Parameters, pause};
-use super::form::{self, Part};
+use super::access::{Guest, pause};
 use crate::vendors::sound::has_speech;
 use crate::vendors::{Fault, World};
 
 const API: &str = "elevenlabs/scribe";
 
 /// The route.
-pub(super) async fn listen(
-    State(world): State<World>,
-    Query(_): Query<Parameters>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+pub(super) async fn listen(State(world): State<World>, request: Request) -> Response {
     let answered = async {
-        let guest = Guest::admit(world, API, &uri, &headers).await?;
-        let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let parts = form::parts(kind, &body)
+        let guest = Guest::admit(world, API, request.uri(), request.headers()).await?;
+        let parts = parts(request)
+            .await
             .ok_or_else(|| guest.forbid(422, "invalid_request", "The body is not multipart/form-data"))?;
         let (rate, samples) = sound_of(&guest, &parts)?;
         guest.note(|seen| seen.samples += samples.len() as u64);
@@ -41,8 +34,25 @@ pub(super) async fn listen(
     answered.await.unwrap_or_else(|refusal: Response| refusal)
 }
 
+/// One part of the form.
+struct Part {
+    name: String,
+    is_file: bool,
+    bytes: Bytes,
+}
+
+async fn parts(request: Request) -> Option<Vec<Part>> {
+    let mut form = Multipart::from_request(request, &()).await.ok()?;
+    let mut parts = Vec::new();
+    while let Some(field) = form.next_field().await.ok()? {
+        let (name, is_file) = (field.name()?.to_owned(), field.file_name().is_some());
+        parts.push(Part { name, is_file, bytes: field.bytes().await.ok()? });
+    }
+    Some(parts)
+}
+
 fn field<'a>(parts: &'a [Part], name: &str) -> Option<&'a str> {
-    let part = parts.iter().find(|part| part.name == name && part.file.is_none())?;
+    let part = parts.iter().find(|part| part.name == name && !part.is_file)?;
     std::str::from_utf8(&part.bytes).ok()
 }
 
@@ -51,7 +61,7 @@ fn sound_of(guest: &Guest, parts: &[Part]) -> Result<(SampleRate, Vec<i16>), Res
     if !matches!(field(parts, "model_id"), Some("scribe_v1" | "scribe_v2")) {
         return Err(guest.forbid(400, "invalid_model_id", "model_id is not scribe_v1 or scribe_v2"));
     }
-    let Some(file) = parts.iter().find(|part| part.name == "file" && part.file.is_some()) else {
+    let Some(file) = parts.iter().find(|part| part.name == "file" && part.is_file) else {
         return Err(guest.forbid(422, "invalid_request", "There is no file"));
     };
     match field(parts, "file_format").unwrap_or("other") {
