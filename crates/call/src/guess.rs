@@ -101,7 +101,9 @@ impl Call {
     /// When to ask ahead, since the caller is quiet.
     pub(crate) fn speculate_due(&self, talk: &Talk) -> Option<Tick> {
         let turn = &self.settings.turn;
-        if turn.speculate != Speculate::Pause || !matches!(self.phase, Phase::Listening(_)) {
+        let listens =
+            matches!(self.phase, Phase::Listening(_)) && self.settings.agent == AgentKind::Assistant;
+        if turn.speculate != Speculate::Pause || !listens {
             return None;
         }
         let caller = talk.caller.as_ref().filter(|caller| caller.guesses < MOST_GUESSES)?;

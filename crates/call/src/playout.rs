@@ -5,6 +5,7 @@
 //! heard. A mark that comes back is better evidence than this clock, and replaces it.
 
 mod filler;
+mod heard;
 mod piece;
 
 use std::collections::VecDeque;
@@ -12,9 +13,9 @@ use std::collections::VecDeque;
 use audio::{Pcm, Resampler, SampleRate, level_db};
 
 use crate::settings::ms;
-use crate::{Micros, Output, Playout as Settings, Tick, ToCarrier, UtteranceId, words};
+use crate::{Micros, Output, Playout as Settings, Tick, ToCarrier, UtteranceId};
 
-use piece::{Flight, Piece, Ready, append};
+use piece::{Flight, Piece, Ready};
 pub(crate) use piece::{Gap, Ledger, Marked};
 
 /// When this little is left with the carrier, a last piece of audio shorter than a chunk is padded and sent
@@ -22,9 +23,6 @@ pub(crate) use piece::{Gap, Ledger, Marked};
 const GUARD: Micros = Micros::from_ms(60);
 /// Steps in which the level of what is played is kept, for the echo reference.
 const LEVEL_STEP: Micros = Micros::from_ms(100);
-/// How many letters a second a voice speaks, for utterances whose length is not known yet. On the slow side, so
-/// that no word is credited too early.
-const LETTERS_PER_SECOND: usize = 12;
 
 pub(crate) struct Playout {
     rate: SampleRate,
@@ -133,15 +131,6 @@ impl Playout {
         if let Some(piece) = self.piece(utterance) {
             piece.text.push_str(text);
         }
-    }
-
-    /// How much of an utterance the caller has heard, and whether that is all that came of it.
-    pub(crate) fn progress(&mut self, at: Tick, utterance: UtteranceId) -> Option<(Micros, bool)> {
-        self.settle(at);
-        let rate = self.rate;
-        let piece = self.piece(utterance)?;
-        let heard = if piece.marked { piece.made() } else { piece.heard };
-        Some((Micros(rate.micros(heard)), heard == piece.made()))
     }
 
     /// Whether audio came for this utterance.
@@ -299,52 +288,6 @@ impl Playout {
         self.unsent()
     }
 
-    /// What the caller has heard by now.
-    pub(crate) fn ledger(&mut self, at: Tick) -> Ledger {
-        self.settle(at);
-        let mut ledger = Ledger { by_mark: true, ..Ledger::default() };
-        for piece in &self.pieces {
-            let (heard, unheard) = self.split(piece);
-            ledger.by_mark &= piece.marked || heard.is_empty();
-            append(&mut ledger.heard, heard);
-            append(&mut ledger.unheard, unheard);
-        }
-        ledger
-    }
-
-    /// What the caller has heard of one utterance.
-    pub(crate) fn heard_of(&mut self, at: Tick, utterance: UtteranceId) -> String {
-        self.settle(at);
-        let piece = self.pieces.iter().find(|piece| piece.utterance == utterance);
-        piece.map(|piece| self.split(piece).0.to_owned()).unwrap_or_default()
-    }
-
-    fn split<'a>(&self, piece: &'a Piece) -> (&'a str, &'a str) {
-        if piece.marked {
-            return (piece.text.as_str(), "");
-        }
-        let total = if piece.done && !piece.cut { piece.made() } else { self.expected_length(piece) };
-        words::split_heard(&piece.text, piece.heard, total)
-    }
-
-    /// The loudest that was played between `at` and `window` before it, in dB below full scale.
-    pub(crate) fn played_db(&self, at: Tick, window: Micros) -> Option<f32> {
-        let earliest = at - window - LEVEL_STEP;
-        self.levels
-            .iter()
-            .filter(|(from, _)| *from >= earliest && *from <= at)
-            .map(|(_, level)| *level)
-            .reduce(f32::max)
-    }
-
-    /// Lets go of levels that no echo can come from any more.
-    pub(crate) fn forget_levels(&mut self, at: Tick, window: Micros) {
-        let earliest = at - window - LEVEL_STEP;
-        while self.levels.front().is_some_and(|(from, _)| *from < earliest) {
-            self.levels.pop_front();
-        }
-    }
-
     fn ready(&self) -> Ready {
         let mut ready = Ready { whole: 0, all: 0 };
         for piece in &self.pieces {
@@ -391,11 +334,6 @@ impl Playout {
                 piece.heard = piece.heard.max(reached);
             }
         }
-    }
-
-    fn expected_length(&self, piece: &Piece) -> usize {
-        let letters = piece.text.chars().count();
-        piece.made().max(letters * self.rate.hz() as usize / LETTERS_PER_SECOND)
     }
 
     /// The gap before the chunk that is about to be sent, when the utterance it belongs to had begun.
