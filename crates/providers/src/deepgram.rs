@@ -18,6 +18,8 @@ mod speak;
 mod speak_session;
 mod stretches;
 
+use std::sync::Arc;
+
 use crate::DialectOptions;
 use crate::dialect::{EarDialect, EarSocketDialect, HttpRequest, VoiceDialect, VoiceSocketDialect};
 
@@ -34,28 +36,28 @@ pub const VOICE: &str = "aura-2-thalia-en";
 
 /// The streaming recogniser. A model whose name begins with `flux-` has a protocol of its own, in which the vendor
 /// decides when a turn is over.
-pub fn ear_socket(options: DialectOptions) -> Box<dyn EarSocketDialect> {
+pub fn ear_socket(options: DialectOptions) -> Arc<dyn EarSocketDialect> {
     let account = Account::new(options);
     if is_flux(&account) {
-        Box::new(flux::Flux::new(account.for_flux()))
+        Arc::new(flux::Flux::new(account.for_flux()))
     } else {
-        Box::new(listen::Listen::new(account.for_streaming()))
+        Arc::new(listen::Listen::new(account.for_streaming()))
     }
 }
 
 /// The recogniser over HTTP, one stretch of speech at a time.
-pub fn ear(options: DialectOptions) -> Box<dyn EarDialect> {
-    Box::new(recorded::Recorded::new(Account::new(options).for_recorded()))
+pub fn ear(options: DialectOptions) -> Arc<dyn EarDialect> {
+    Arc::new(recorded::Recorded::new(Account::new(options).for_recorded()))
 }
 
 /// The voice over HTTP.
-pub fn voice(options: DialectOptions) -> Box<dyn VoiceDialect> {
-    Box::new(speak::Speak::new(Account::new(options)))
+pub fn voice(options: DialectOptions) -> Arc<dyn VoiceDialect> {
+    Arc::new(speak::Speak::new(Account::new(options)))
 }
 
 /// The voice over a WebSocket.
-pub fn voice_socket(options: DialectOptions) -> Box<dyn VoiceSocketDialect> {
-    Box::new(speak_session::SpeakSocket::new(Account::new(options)))
+pub fn voice_socket(options: DialectOptions) -> Arc<dyn VoiceSocketDialect> {
+    Arc::new(speak_session::SpeakSocket::new(Account::new(options)))
 }
 
 /// The request that stands for "are you there, and is my key good": the list of the key's projects, which is

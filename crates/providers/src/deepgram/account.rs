@@ -1,7 +1,7 @@
 //! What all of Deepgram's APIs share: where they are, the key, refusals, and what a closing means.
 
 use call::{Fault, FaultClass};
-use http::{HeaderName, Method, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use url::Url;
@@ -110,8 +110,17 @@ fn class_of_code(code: &str) -> Option<FaultClass> {
         "INVALID_AUTH" | "INSUFFICIENT_PERMISSIONS" | "FORBIDDEN" => Some(FaultClass::Auth),
         "ASR_PAYMENT_REQUIRED" | "PAYMENT_REQUIRED" | "INSUFFICIENT_CREDITS" => Some(FaultClass::Quota),
         "TOO_MANY_REQUESTS" | "RATE_LIMIT_EXCEEDED" => Some(FaultClass::Rate),
+        "INTERNAL_SERVER_ERROR" | "SERVICE_UNAVAILABLE" => Some(FaultClass::Busy),
         _ => None,
     }
+}
+
+/// The fault that the body of a success is, if it is one.
+pub(super) fn fault_within(body: &[u8]) -> Option<Fault> {
+    let error: ErrorBody = serde_json::from_slice(body).ok()?;
+    let is_error = !error.err_code.is_empty() || !error.category.is_empty();
+    let (status, headers) = (StatusCode::OK, HeaderMap::new());
+    is_error.then(|| fault(&Refusal { status, headers: &headers, body }))
 }
 
 /// A body that is a sentence and no page of a proxy.
@@ -165,7 +174,6 @@ pub(super) fn message_fault(code: &str, description: &str) -> Fault {
 pub(super) mod tests {
     use std::collections::BTreeMap;
 
-    use http::{HeaderMap, StatusCode};
     use secrecy::SecretString;
 
     use super::*;

@@ -128,7 +128,8 @@ impl EarSession for FluxSession {
     fn give_up(&mut self, speech: SpeechId, out: &mut Vec<(SpeechId, Heard)>) {
         let Some(index) = self.stretches.owed(speech) else { return };
         let text = self.rest();
-        let is_lost = text.is_empty() && !self.stretches.was_alive(index);
+        // It reports four times a second while audio comes.
+        let is_lost = !self.stretches.is_alive(index);
         self.stretches.settle(index);
         self.stretches.forget_settled();
         self.given = self.transcript.split_whitespace().count();

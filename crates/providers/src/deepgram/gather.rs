@@ -1,7 +1,7 @@
 //! The caller's frames on their way to a recogniser's socket.
 
 use audio::SampleRate;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use crate::dialect::Frame;
 
@@ -28,11 +28,14 @@ impl Gather {
 
     /// Takes a frame. Sends all there is at once when `now`, else when enough was gathered.
     pub(super) fn push(&mut self, samples: &[i16], now: bool, send: &mut Vec<Frame>) {
-        if self.bytes.capacity() - self.bytes.len() < samples.len() * 2 {
-            self.bytes.reserve((samples.len() * 2).max(ROOM));
+        let (before, more) = (self.bytes.len(), samples.len() * 2);
+        if self.bytes.capacity() - before < more {
+            self.bytes.reserve(more.max(ROOM));
         }
-        for sample in samples {
-            self.bytes.put_i16_le(*sample);
+        self.bytes.resize(before + more, 0);
+        let (pairs, _) = self.bytes[before..].as_chunks_mut::<2>();
+        for (pair, sample) in pairs.iter_mut().zip(samples) {
+            *pair = sample.to_le_bytes();
         }
         self.samples += samples.len() as u64;
         if now || self.bytes.len() / 2 >= self.rate.samples(QUIET_MS * 1_000) {

@@ -104,16 +104,20 @@ impl EarSession for ListenSession {
         PATIENCE_MS
     }
 
+    /// Words that were only guessed at have to be answered by something; where nothing at all came, the vendor is
+    /// stuck, and whoever is asked next hears them whole.
     fn give_up(&mut self, speech: SpeechId, out: &mut Vec<(SpeechId, Heard)>) {
         let Some(index) = self.stretches.owed(speech) else { return };
-        if !self.interim.is_empty() {
+        let is_stuck = !self.interim.is_empty() && !self.stretches.is_alive(index);
+        let is_deaf = self.finals.is_empty() && !self.stretches.was_alive(index);
+        if !self.interim.is_empty() || is_deaf {
             self.guessed_until = self.stretches.finished_at(index);
-            let guess = std::mem::take(&mut self.interim);
-            append(&mut self.finals, &guess);
         }
-        let is_lost = self.finals.is_empty() && !self.stretches.was_alive(index);
+        let guess = std::mem::take(&mut self.interim);
+        append(&mut self.finals, &guess);
         self.stretches.settle(index);
-        let heard = if is_lost { Heard::Failed(Fault::slow()) } else { Heard::Final(self.take()) };
+        let text = self.take();
+        let heard = if is_stuck || is_deaf { Heard::Failed(Fault::slow()) } else { Heard::Final(text) };
         out.push((speech, heard));
     }
 

@@ -47,7 +47,8 @@ impl EarDialect for Recorded {
     fn text(&self, body: &[u8]) -> Result<String, Fault> {
         let answer: Answer<'_> = serde_json::from_slice(body)
             .map_err(|error| garbage(&format!("the answer is unreadable at {}", error.column())))?;
-        let results = answer.results.ok_or_else(|| garbage("the answer has no results"))?;
+        let none = || account::fault_within(body).unwrap_or_else(|| garbage("the answer has no results"));
+        let results = answer.results.ok_or_else(none)?;
         let best =
             results.channels.into_iter().next().and_then(|channel| channel.alternatives.into_iter().next());
         let text = best.and_then(|best| best.transcript).unwrap_or_default();
@@ -128,6 +129,9 @@ mod tests {
         ] {
             assert_eq!(text(empty).unwrap(), "");
         }
+        let error =
+            text(r#"{"err_code":"INTERNAL_SERVER_ERROR","err_msg":"Something went wrong."}"#).unwrap_err();
+        assert_eq!(error.class, FaultClass::Busy, "{error}");
         for odd in ["", "<html>", "[]", r#"{"request_id":"1"}"#] {
             assert_eq!(text(odd).unwrap_err().class, FaultClass::Garbage, "{odd}");
         }

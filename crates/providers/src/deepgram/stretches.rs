@@ -20,8 +20,8 @@ pub(super) struct Asked {
     pub(super) at: f64,
     /// Its text was given, or it had none.
     pub(super) settled: bool,
-    /// How many messages had come from the vendor when it began.
-    messages: u64,
+    /// How many messages had come from the vendor when it began, and when it was finished.
+    messages: (u64, u64),
 }
 
 /// A stretch that was begun and not finished.
@@ -63,7 +63,7 @@ impl Stretches {
     /// It is finished, and `settled` where all of its text was given before.
     pub(super) fn finish(&mut self, speech: SpeechId, at: f64, settled: bool) {
         let open = self.open.take_if(|open| open.speech == speech);
-        let messages = open.map_or(self.messages, |open| open.messages);
+        let messages = (open.map_or(self.messages, |open| open.messages), self.messages);
         if self.asked.len() >= MOST_ASKED {
             self.asked.retain(|asked| !asked.settled);
         }
@@ -112,7 +112,12 @@ impl Stretches {
 
     /// Whether the vendor has said anything since the stretch at this place began.
     pub(super) fn was_alive(&self, index: usize) -> bool {
-        self.messages > self.asked[index].messages
+        self.messages > self.asked[index].messages.0
+    }
+
+    /// Whether it has said anything since that stretch was finished.
+    pub(super) fn is_alive(&self, index: usize) -> bool {
+        self.messages > self.asked[index].messages.1
     }
 
     /// Whether audio up to `end` is all of the stretch at this place.
