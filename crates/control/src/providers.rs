@@ -24,17 +24,25 @@ pub trait Vendors: Send + Sync {
     fn links(&self) -> Vec<Link>;
 }
 
-/// What a vendor can do in one role.
+/// What a vendor can do in one role by one transport.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Capability {
     /// The name in the configuration.
     pub vendor: String,
     /// `speech_to_text`, `language_model`, `text_to_speech` or `speech_to_speech`.
     pub role: &'static str,
+    /// `websocket`, `http` or `local`.
+    pub transport: &'static str,
     /// Samples per second that it gives or takes without conversion; empty for a model.
     pub rates: Vec<u32>,
+    /// The encodings that are asked of it; empty for a model.
+    pub encodings: Vec<&'static str>,
     /// Whether it answers in parts.
     pub streams: bool,
+    /// Whether it says when each word was spoken.
+    pub word_times: bool,
+    /// Whether it lies somewhere else.
+    pub needs_network: bool,
     /// One line for people.
     pub about: String,
 }

@@ -47,8 +47,12 @@ impl Vendors for Outside {
         vec![Capability {
             vendor: "deepgram".to_owned(),
             role: "speech_to_text",
+            transport: "websocket",
             rates: vec![8000, 16_000],
+            encodings: vec!["linear16"],
             streams: true,
+            word_times: true,
+            needs_network: true,
             about: "streaming".to_owned(),
         }]
     }

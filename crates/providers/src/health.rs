@@ -52,6 +52,12 @@ impl Health {
         *lock(&tracked.probe) = Some(probe);
     }
 
+    /// Forgets the links that calls are kept from, so that they are tried at once: somebody has changed something
+    /// about them. Calls that run keep what they know.
+    pub fn forgive(&self) {
+        lock(&self.links).retain(|_, link| link.is_well());
+    }
+
     /// What is known about each link, in the order of vendor, role and transport.
     pub fn snapshot(&self) -> Vec<LinkHealth> {
         let links: Vec<Arc<Tracked>> = lock(&self.links).values().cloned().collect();

@@ -11,11 +11,14 @@ use std::sync::{Arc, OnceLock};
 
 use audio::SampleRate;
 
+use crate::chain::{self, AgentChain, EarChain, ModelChain, VoiceChain};
 use crate::driver::{Net, NetOptions, Probe};
 use crate::fake::{FakeModel, FakeRecogniser, FakeVoice, Manner};
 use crate::local::flite::{self, FliteVoice, VoiceName, VoicePool};
 use crate::local::{Script, ScriptedModel, SphinxRecogniser, SphinxSettings};
-use crate::{FaultPlan, LanguageModel, SpeechToSpeech, SpeechToText, TextToSpeech, Transport};
+use crate::{
+    FaultPlan, Health, LanguageModel, LinkId, SpeechToSpeech, SpeechToText, TextToSpeech, Transport,
+};
 
 pub use capabilities::{Capabilities, Role, Streams};
 pub use entry::Entry;
@@ -49,6 +52,7 @@ pub struct Providers {
     sphinx: Option<SphinxRecogniser>,
     net: OnceLock<Arc<Net>>,
     accounts: Accounts,
+    health: Arc<Health>,
 }
 
 impl Providers {
@@ -83,8 +87,8 @@ impl Providers {
                 _ => Some(Arc::new(FakeRecogniser::new(vec![FAKE_WORDS.to_owned()], Manner::default()))),
             }
         };
-        let mut links = self.links(plans(vendors, Role::SpeechToText, entries)?, builtin, build::ear)?;
-        Ok(links.remove(0).vendor)
+        let links = self.links(plans(vendors, Role::SpeechToText, entries)?, builtin, build::ear)?;
+        Ok(alone(&links).unwrap_or_else(|| Arc::new(EarChain::new(chained(links), self.health()))))
     }
 
     /// A language model by the vendors of an agent's list. The built-in one follows `script`.
@@ -100,8 +104,8 @@ impl Providers {
                 _ => Some(Arc::new(FakeModel::echo(Manner::default()))),
             }
         };
-        let mut links = self.links(plans(vendors, Role::LanguageModel, entries)?, builtin, build::model)?;
-        Ok(links.remove(0).vendor)
+        let links = self.links(plans(vendors, Role::LanguageModel, entries)?, builtin, build::model)?;
+        Ok(alone(&links).unwrap_or_else(|| Arc::new(ModelChain::new(chained(links), self.health()))))
     }
 
     /// Text to speech by the vendors of an agent's list.
@@ -119,8 +123,8 @@ impl Providers {
                 _ => Some(Arc::new(FakeVoice::default())),
             }
         };
-        let mut links = self.links(plans(vendors, Role::TextToSpeech, entries)?, builtin, build::voice)?;
-        Ok(links.remove(0).vendor)
+        let links = self.links(plans(vendors, Role::TextToSpeech, entries)?, builtin, build::voice)?;
+        Ok(alone(&links).unwrap_or_else(|| Arc::new(VoiceChain::new(chained(links), self.health()))))
     }
 
     /// One vendor in the place of all three.
@@ -129,8 +133,8 @@ impl Providers {
         vendors: &VendorTable,
         entries: &[Entry],
     ) -> Result<Arc<dyn SpeechToSpeech>, Misfit> {
-        let mut links = self.links(plans(vendors, Role::SpeechToSpeech, entries)?, |_| None, build::agent)?;
-        Ok(links.remove(0).vendor)
+        let links = self.links(plans(vendors, Role::SpeechToSpeech, entries)?, |_| None, build::agent)?;
+        Ok(Arc::new(AgentChain::new(chained(links), self.health())))
     }
 
     /// How each way to each of these entries, and to each vendor of the configuration in each of its roles, is
@@ -158,6 +162,11 @@ impl Providers {
         probes
     }
 
+    /// What is known of every link of the process.
+    pub fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.health)
+    }
+
     /// From now on these faults are injected into links. For development only: the configuration's check refuses
     /// them in production.
     pub fn inject(&self, faults: FaultPlan) -> Result<(), Misfit> {
@@ -179,7 +188,8 @@ impl Providers {
         for plan in plans {
             match plan {
                 Plan::Builtin { link, which } => {
-                    all.extend(builtin(which).map(|vendor| Built { link, vendor, probe: None }));
+                    let built = |vendor| Built { link, vendor, api: None, deadline: None, probe: None };
+                    all.extend(builtin(which).map(built));
                 }
                 Plan::Links(links) => {
                     for link in links {
@@ -284,6 +294,25 @@ impl Providers {
 
 fn plans(vendors: &VendorTable, role: Role, entries: &[Entry]) -> Result<Vec<Plan>, Misfit> {
     entries.iter().map(|entry| plan(vendors, role, entry)).collect()
+}
+
+/// The only link, where it is part of this program: nothing can take its place, and it needs no breaker.
+fn alone<T: ?Sized>(links: &[Built<T>]) -> Option<Arc<T>> {
+    match links {
+        [only] if only.link.transport == Transport::Local => Some(Arc::clone(&only.vendor)),
+        _ => None,
+    }
+}
+
+/// The links with their deadlines: the operator's, or the usual ones.
+fn chained<T: ?Sized>(links: Vec<Built<T>>) -> Vec<chain::Link<T>> {
+    let last = links.len() - 1;
+    let link = |(at, built): (usize, Built<T>)| {
+        let LinkId { role, transport, .. } = built.link;
+        let usual = || chain::deadline(role, built.api, transport, at < last);
+        chain::Link { deadline: built.deadline.unwrap_or_else(usual), role: built.vendor, id: built.link }
+    };
+    links.into_iter().enumerate().map(link).collect()
 }
 
 fn probes_of<T: ?Sized>(links: Vec<Built<T>>) -> Vec<Arc<dyn Probe>> {

@@ -3,6 +3,7 @@
 //! exit codes are those of `failure.rs`.
 
 mod bench;
+mod board;
 mod commands;
 mod config;
 mod failure;

@@ -8,12 +8,15 @@ use std::time::Duration;
 use audio::SampleRate;
 use control::{Control, DataPlane, Heartbeat, Recorder};
 use gateway::{Auth, BindError, Gateway, Limits, Listener, Timing, Tls};
+use providers::Health;
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 use store::{OpenError, Store};
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::board::Board;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::vendors::Vendors;
@@ -30,6 +33,7 @@ pub(crate) struct Server {
     store: Store,
     tls: Option<Arc<Tls>>,
     vendors: Arc<Vendors>,
+    board: Arc<Board>,
     heartbeat: Heartbeat,
     running: Mutex<Config>,
     stop: CancellationToken,
@@ -87,9 +91,10 @@ impl Server {
             upkeep.run_upkeep();
             control::measure_store(&measured);
         });
+        let board = Arc::new(Board::new(vendors.health(), config.vendors.clone()));
         let routes = gateway.router().merge(control::router(Control {
             store: store.clone(),
-            vendors: None,
+            vendors: Some(board.clone()),
             data_plane: Arc::new(Plane(gateway.clone())),
             heartbeat: heartbeat.clone(),
             recorder: Some(recorder),
@@ -106,6 +111,11 @@ impl Server {
             tokio::spawn(tls.clone().watch(TLS_WATCH, stop.clone()));
         }
         warm_up(&gateway, &vendors, &config);
+        vendors.watch(&config);
+        if config.health.probe_interval_ms > 0 {
+            let every = Duration::from_millis(config.health.probe_interval_ms);
+            tokio::spawn(probe_idle_vendors(vendors.health(), every, stop.clone()));
+        }
         let listener = tokio::spawn(Listener::new(limits, tls.clone()).serve(listener, routes, stop.clone()));
         Ok(Self {
             address,
@@ -113,6 +123,7 @@ impl Server {
             store,
             tls,
             vendors,
+            board,
             heartbeat,
             running: Mutex::new(config),
             stop,
@@ -143,12 +154,16 @@ impl Server {
     /// Takes another configuration over, as far as that goes while calls run: agents, vendors and certificate. Gives the
     /// settings that want a restart. On an error all stays as it was.
     pub(crate) fn reload(&self, config: &Config) -> Result<Vec<&'static str>, Failure> {
+        // Whoever changes a vendor wants it tried now, and not when its breaker thinks so.
+        self.vendors.health().forgive();
         let agents = self.vendors.agents(config)?;
         if let Some(tls) = &self.tls {
             tls.reload().map_err(|error| Failure::config(error.to_string()))?;
         }
         self.gateway.reload(agents).map_err(|error| Failure::config(error.to_string()))?;
         self.gateway.render_ahead();
+        self.vendors.watch(config);
+        self.board.configure(config.vendors.clone());
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let left = needs_restart(&running, config);
         running.agents.clone_from(&config.agents);
@@ -172,6 +187,18 @@ impl Server {
         let flushed = tokio::task::spawn_blocking(move || store.flush(LAST_WRITES)).await;
         if !matches!(flushed, Ok(true)) {
             tracing::error!("not all records could be written");
+        }
+    }
+}
+
+/// Asks vendors that no call has used for so long whether they are there, until the server stops.
+async fn probe_idle_vendors(health: Arc<Health>, every: Duration, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => health.probe_idle(every).await,
         }
     }
 }
@@ -237,6 +264,7 @@ fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("server.worker_threads", old.worker_threads != new.worker_threads),
         ("data.dir", running.data != wanted.data),
         ("log", running.log != wanted.log),
+        ("health", running.health != wanted.health),
         ("default_agent", running.default_agent != wanted.default_agent),
     ]
     .into_iter()

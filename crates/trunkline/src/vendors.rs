@@ -8,7 +8,7 @@ use providers::driver::Probe;
 use providers::local::sphinx::{PhraseProblem, SphinxError};
 use providers::local::{Script, SphinxRecogniser, SphinxSettings};
 use providers::tools::ToolRunner;
-use providers::{CachedVoice, Misfit, Providers, Role, TextToSpeech, VoiceCache};
+use providers::{CachedVoice, Health, Misfit, Providers, Role, TextToSpeech, VoiceCache};
 
 use crate::config::{self, Config};
 use crate::failure::Failure;
@@ -81,6 +81,18 @@ impl Vendors {
             agents.insert(name.clone(), Arc::new(agent));
         }
         Ok(agents)
+    }
+
+    /// What is known of every link.
+    pub(crate) fn health(&self) -> Arc<Health> {
+        self.providers.health()
+    }
+
+    /// From now on the links of this configuration are probed while no call uses them.
+    pub(crate) fn watch(&self, config: &Config) {
+        for probe in self.probes(config) {
+            self.providers.health().watch(probe);
+        }
     }
 
     /// How each way to each vendor is asked whether it is there.

@@ -20,6 +20,10 @@ use crate::{
 pub(crate) struct Built<T: ?Sized> {
     pub(crate) link: LinkId,
     pub(crate) vendor: Arc<T>,
+    /// What it speaks; `None` where it is built in.
+    pub(crate) api: Option<Api>,
+    /// How long it may take, where the operator has set it.
+    pub(crate) deadline: Option<Duration>,
     /// How it is asked whether it is there; what is built in need not be.
     pub(crate) probe: Option<Arc<dyn Probe>>,
 }
@@ -34,35 +38,43 @@ pub(super) struct Shell<'a> {
 /// Makes a `Built` of a driver that is both: the role and the probe. (A function can't turn a type into an object
 /// of a trait that it does not name.)
 macro_rules! built {
-    ($driver:expr) => {{
+    ($driver:expr, $way:expr, $deadline:expr) => {{
         let driver = Arc::new($driver);
-        Ok(Built { link: driver.link().clone(), vendor: driver.clone(), probe: Some(driver) })
+        Ok(Built {
+            link: driver.link().clone(),
+            vendor: driver.clone(),
+            api: Some($way.api),
+            deadline: $deadline,
+            probe: Some(driver),
+        })
     }};
 }
 
-/// With the operator's deadline and with tokens, where there are any.
-macro_rules! over_http {
-    ($driver:expr, $deadline:expr, $tokens:expr) => {{
-        let mut driver = patient!($driver, $deadline);
-        if let Some(tokens) = $tokens {
-            driver = driver.with_tokens(tokens.clone());
-        }
-        built!(driver)
-    }};
-}
-
+/// With the operator's patience.
 macro_rules! patient {
     ($driver:expr, $deadline:expr) => {
         match $deadline {
-            Some(ms) => $driver.with_patience(Patience::first(Duration::from_millis(ms))),
+            Some(first) => $driver.with_patience(Patience::first(first)),
             None => $driver,
         }
     };
 }
 
+/// The same over HTTP, with tokens where there are any.
+macro_rules! over_http {
+    ($driver:expr, $way:expr, $deadline:expr, $tokens:expr) => {{
+        let mut driver = patient!($driver, $deadline);
+        if let Some(tokens) = $tokens {
+            driver = driver.with_tokens(tokens.clone());
+        }
+        built!(driver, $way, $deadline)
+    }};
+}
+
 /// A recogniser.
 pub(super) fn ear(plan: LinkPlan, shell: &Shell<'_>) -> Result<Built<dyn SpeechToText>, Misfit> {
     let LinkPlan { link, way, options, .. } = plan;
+    let deadline = options.role.deadline_ms.map(Duration::from_millis);
     let net = shell.net.clone();
     if way.transport == Transport::Websocket {
         let dialect: Arc<dyn EarSocketDialect> = match way.api {
@@ -71,9 +83,8 @@ pub(super) fn ear(plan: LinkPlan, shell: &Shell<'_>) -> Result<Built<dyn SpeechT
             Api::Elevenlabs => Arc::new(ScribeSocket::new(options)),
             _ => return Err(missing(&link)),
         };
-        return built!(SocketEar::new(link, dialect, net));
+        return built!(SocketEar::new(link, dialect, net), way, deadline);
     }
-    let deadline = options.role.deadline_ms;
     let dialect: Arc<dyn EarDialect> = match way.api {
         Api::Deepgram => deepgram::ear(options).into(),
         Api::Openai => Arc::new(Transcriptions::new(options)),
@@ -81,33 +92,34 @@ pub(super) fn ear(plan: LinkPlan, shell: &Shell<'_>) -> Result<Built<dyn SpeechT
         Api::Elevenlabs => Arc::new(Scribe::new(options)),
         Api::Anthropic => return Err(missing(&link)),
     };
-    over_http!(HttpEar::new(link, dialect, net), deadline, &shell.tokens)
+    over_http!(HttpEar::new(link, dialect, net), way, deadline, &shell.tokens)
 }
 
 /// A language model.
 pub(super) fn model(plan: LinkPlan, shell: &Shell<'_>) -> Result<Built<dyn LanguageModel>, Misfit> {
     let LinkPlan { link, way, options, .. } = plan;
-    let deadline = options.role.deadline_ms;
+    let deadline = options.role.deadline_ms.map(Duration::from_millis);
     let dialect: Arc<dyn ModelDialect> = match way.api {
         Api::Openai => Arc::new(Chat::new(options)),
         Api::Anthropic => Arc::new(anthropic::Messages::new(options)),
         Api::Google => Arc::new(Gemini::new(options)),
         Api::Deepgram | Api::Elevenlabs => return Err(missing(&link)),
     };
-    built!(patient!(HttpModel::new(link, dialect, shell.net.clone()), deadline))
+    built!(patient!(HttpModel::new(link, dialect, shell.net.clone()), deadline), way, deadline)
 }
 
 /// A voice.
 pub(super) fn voice(plan: LinkPlan, shell: &Shell<'_>) -> Result<Built<dyn TextToSpeech>, Misfit> {
     let LinkPlan { link, way, options, .. } = plan;
-    let (net, deadline) = (shell.net.clone(), options.role.deadline_ms);
+    let deadline = options.role.deadline_ms.map(Duration::from_millis);
+    let net = shell.net.clone();
     if way.transport == Transport::Websocket {
         let dialect: Arc<dyn VoiceSocketDialect> = match way.api {
             Api::Deepgram => deepgram::voice_socket(options).into(),
             Api::Elevenlabs => Arc::new(ElevenVoiceSocket::new(options)),
             _ => return Err(missing(&link)),
         };
-        return built!(patient!(SocketVoice::new(link, dialect, net), deadline));
+        return built!(patient!(SocketVoice::new(link, dialect, net), deadline), way, deadline);
     }
     let dialect: Arc<dyn VoiceDialect> = match way.api {
         Api::Deepgram => deepgram::voice(options).into(),
@@ -116,17 +128,17 @@ pub(super) fn voice(plan: LinkPlan, shell: &Shell<'_>) -> Result<Built<dyn TextT
         Api::Elevenlabs => Arc::new(ElevenVoice::new(options)),
         Api::Anthropic => return Err(missing(&link)),
     };
-    over_http!(HttpVoice::new(link, dialect, net), deadline, &shell.tokens)
+    over_http!(HttpVoice::new(link, dialect, net), way, deadline, &shell.tokens)
 }
 
 /// A speech-to-speech agent.
 pub(super) fn agent(plan: LinkPlan, shell: &Shell<'_>) -> Result<Built<dyn SpeechToSpeech>, Misfit> {
     let LinkPlan { link, way, options, .. } = plan;
-    let deadline = options.role.deadline_ms;
+    let deadline = options.role.deadline_ms.map(Duration::from_millis);
     match way.api {
         Api::Openai => {
             let dialect = Arc::new(Realtime::new(options));
-            built!(patient!(SocketAgent::new(link, dialect, shell.net.clone()), deadline))
+            built!(patient!(SocketAgent::new(link, dialect, shell.net.clone()), deadline), way, deadline)
         }
         _ => Err(missing(&link)),
     }
