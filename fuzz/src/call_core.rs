@@ -128,6 +128,10 @@ impl World {
             ),
             8 => self.give(Input::Detached { clean: bytes.byte() == 255 }),
             9 => self.give(Input::Reattached),
+            10 | 11 if self.settings.converses() => {
+                let what = choices::conversed(bytes);
+                self.give(Input::Conversed(what));
+            }
             10 => self.heard(bytes),
             11 => self.thought(bytes),
             12 | 13 => self.voiced(bytes),

@@ -10,14 +10,22 @@ mod tools;
 use std::collections::VecDeque;
 
 use audio::{Pcm, SampleRate};
+use records::EndReason;
 
 use crate::phase::{Listening, Phase};
 use crate::reply::{Purpose, Reply, ReplyClock};
 use crate::settings::ms;
-use crate::speak::{AUDIO_LIMIT, GREETING_DONE, LONGEST_REPLY};
-use crate::{Call, Conversed, Event, ItemId, Output, Tick, ToolId, TurnId, UtteranceId};
+use crate::speak::{GREETING_DONE, LONGEST_REPLY};
+use crate::{
+    Call, Conversed, Event, Fault, FaultClass, ItemId, Micros, Output, Tick, TurnId, UtteranceId, VendorRole,
+};
 
 use items::Items;
+use tools::Running;
+
+/// No reply is longer than this. All of it may lie here, since it comes faster than it plays; an agent that never
+/// stops must neither fill the memory nor hold a call open.
+const LONGEST_SPEECH: Micros = Micros::from_ms(180_000);
 
 /// What a call keeps of its speech-to-speech agent.
 #[derive(Debug, Default)]
@@ -26,6 +34,8 @@ pub(crate) struct Conversation {
     items: Items,
     /// How many bytes of text came for that reply.
     written: usize,
+    /// How much audio came for it.
+    spoken: Micros,
     /// When to stop waiting for the agent.
     due: Option<Tick>,
     /// How many answers in a row did not come.
@@ -33,15 +43,21 @@ pub(crate) struct Conversation {
     /// The agent is gone: nothing is given to it and nothing comes of it.
     gone: bool,
     /// It has asked for the call's end, which comes when its words were heard.
-    ending: bool,
+    ending: Option<EndReason>,
+    /// An answer of its is not complete.
+    answering: bool,
+    /// It was given a tool's result meanwhile, and will answer again.
+    told_result: bool,
+    /// The turn that it answers, or did last.
+    turn: TurnId,
     /// When the caller began to speak, as far as is known.
     began: Option<Tick>,
     /// The caller's last sound, by our own ears.
     last_voice: Option<Tick>,
     /// What the caller said and has no text yet.
     untold: VecDeque<Untold>,
-    /// Tools that run, each with the agent's id of its wish.
-    tools: Vec<(ToolId, String)>,
+    /// Tools that run.
+    tools: Vec<Running>,
     next_tool: u32,
 }
 
@@ -64,9 +80,11 @@ impl Call {
 
     /// The agent gave something.
     pub(crate) fn conversed(&mut self, at: Tick, what: Conversed, out: &mut Vec<Output>) {
-        if self.conversation().is_none_or(|conversation| conversation.gone) {
+        let Some(conversation) = self.conversation().filter(|conversation| !conversation.gone) else {
             return;
-        }
+        };
+        conversation.answering |=
+            matches!(what, Conversed::Audio { .. } | Conversed::Text { .. } | Conversed::Tool(_));
         match what {
             Conversed::Ready => {}
             Conversed::SpeechStarted => self.agent_hears(at, out),
@@ -87,12 +105,14 @@ impl Call {
         }
         let Some(utterance) = self.utterance_of(at, item) else { return };
         let Some(talk) = &mut self.talk else { return };
-        if talk.playout.unsent() < AUDIO_LIMIT {
-            talk.playout.audio(utterance, rate, pcm);
+        let Some(conversation) = &mut talk.conversation else { return };
+        if conversation.spoken >= LONGEST_SPEECH {
+            return;
         }
-        if let Some(conversation) = &mut talk.conversation {
-            conversation.missed = 0;
-        }
+        conversation.missed = 0;
+        conversation.spoken = Micros(conversation.spoken.0 + rate.micros(pcm.len()));
+        let goes_on = conversation.spoken < LONGEST_SPEECH;
+        talk.playout.audio(utterance, rate, pcm);
         if let Some(reply) = self.phase.reply() {
             let clock = &mut reply.clock;
             clock.first_word.get_or_insert(at);
@@ -101,7 +121,13 @@ impl Call {
         }
         self.start_speaking();
         self.pump(at, out);
-        self.expect_more(at);
+        if goes_on {
+            return self.expect_more(at);
+        }
+        let why = format!("it spoke for more than {} s", LONGEST_SPEECH.0 / 1_000_000);
+        let fault = Fault::new(FaultClass::Garbage, why);
+        Self::happened(out, Event::VendorFailed { role: VendorRole::Agent, fault });
+        self.agent_done(at, out);
     }
 
     fn agent_text(&mut self, at: Tick, item: ItemId, text: &str) {
@@ -116,11 +142,11 @@ impl Call {
 
     /// The utterance that plays this item: a new one where it is new and wanted.
     fn utterance_of(&mut self, at: Tick, item: ItemId) -> Option<UtteranceId> {
-        let items = &self.conversation()?.items;
-        if let Some(known) = items.utterance(item) {
+        let conversation = self.conversation()?;
+        if let Some(known) = conversation.items.utterance(item) {
             return Some(known);
         }
-        if !items.may_begin(item) {
+        if !conversation.items.may_begin(item) || conversation.spoken >= LONGEST_SPEECH {
             return None;
         }
         if matches!(self.phase, Phase::Listening(_)) {
@@ -152,7 +178,7 @@ impl Call {
         let Some(conversation) = &mut talk.conversation else { return };
         let ended = conversation.last_voice.unwrap_or(at);
         let clock = ReplyClock { speech_ended: ended, endpoint: at, asked: at, ..ReplyClock::default() };
-        conversation.due = Some(at + ms(model_ms));
+        (conversation.due, conversation.turn) = (Some(at + ms(model_ms)), turn);
         talk.playout.begin();
         self.phase = Phase::Thinking(Box::new(Reply::answered(turn, clock)));
     }
@@ -171,21 +197,23 @@ impl Call {
         let Some(talk) = &mut self.talk else { return };
         let Some(conversation) = &mut talk.conversation else { return };
         let said_something = talk.playout.has_any_audio();
-        let (ending, waits_for_tool) = (conversation.ending, !conversation.tools.is_empty());
+        let ending = conversation.ending;
+        conversation.answering = false;
+        let answers_again = std::mem::take(&mut conversation.told_result) || !conversation.tools.is_empty();
         for utterance in conversation.items.finish_all() {
             talk.playout.done(utterance);
         }
         if said_something {
             conversation.due = None;
             talk.playout.complete();
-            if let Some(reply) = self.phase.reply().filter(|_| ending) {
-                reply.then_end.get_or_insert(records::EndReason::AgentEnded);
+            if let (Some(reply), Some(reason)) = (self.phase.reply(), ending) {
+                reply.then_end.get_or_insert(reason);
             }
             self.pump(at, out);
             self.heard_all(at, out);
-        } else if ending {
-            self.close(at, records::EndReason::AgentEnded, out);
-        } else if matches!(self.phase, Phase::Thinking(_)) && !waits_for_tool {
+        } else if let Some(reason) = ending {
+            self.close(at, reason, out);
+        } else if matches!(self.phase, Phase::Thinking(_)) && !answers_again {
             // It has nothing to say.
             self.drop_reply(at, out);
         }
@@ -210,16 +238,19 @@ impl Call {
     pub(crate) fn withdraw_items(&mut self, at: Tick, out: &mut Vec<Output>) {
         let Some(talk) = &mut self.talk else { return };
         let Some(conversation) = &mut talk.conversation else { return };
-        (conversation.due, conversation.written, conversation.ending) = (None, 0, false);
+        (conversation.due, conversation.ending) = (None, None);
+        (conversation.written, conversation.spoken) = (0, Micros::default());
         let cuts = conversation.items.withdraw(|utterance| talk.playout.progress(at, utterance));
         if !conversation.gone {
             out.extend(cuts.into_iter().map(Output::Converse));
         }
     }
 
-    /// When to stop waiting for the agent.
+    /// When to stop waiting for the agent, or for a tool that it asked for.
     pub(crate) fn agent_due(&self) -> Option<Tick> {
-        self.talk.as_ref()?.conversation.as_ref()?.due
+        let conversation = self.talk.as_ref()?.conversation.as_ref()?;
+        let tools = conversation.tools.iter().map(|running| running.due);
+        tools.chain(conversation.due).min()
     }
 
     fn listen(&mut self, at: Tick) {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Conversed, Fault, ToolAnswer, ToolCall, ToolId};
 
 /// One turn of the agent: from the question to the model to the last word of the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TurnId(pub u32);
 

@@ -2,9 +2,9 @@
 
 use audio::SampleRate;
 use call::{
-    AgentKind, BUILTIN, BargeIn, Budget, CarrierEvent, Dtmf, DtmfMode, Failure, FailureThen, Filler,
-    FillerKind, Idle, Limits, Playout, Settings, Speculate, Speech, StreamStart, Tool, ToolCall, Tools, Turn,
-    TurnEnd,
+    AgentKind, BUILTIN, BargeIn, Budget, CarrierEvent, Conversed, Dtmf, DtmfMode, Failure, FailureThen,
+    Fault, Filler, FillerKind, Idle, ItemId, Limits, Playout, Settings, Speculate, Speech, StreamStart, Tool,
+    ToolCall, Tools, Turn, TurnEnd, Usage,
 };
 
 use super::super::bytes::Bytes;
@@ -35,6 +35,28 @@ impl From<CarrierKind> for CarrierEvent {
             CarrierKind::Connected => Self::Connected,
             CarrierKind::Clear => Self::Clear,
         }
+    }
+}
+
+/// What a speech-to-speech agent may give.
+pub(super) fn conversed(bytes: &mut Bytes<'_>) -> Conversed {
+    let item = ItemId(u32::from(bytes.byte() % 8));
+    match bytes.byte() % 16 {
+        0..=4 => {
+            let rate = bytes.pick([SampleRate::HZ_24000, SampleRate::HZ_8000]);
+            let length_ms = u32::from(bytes.byte()) * 16;
+            Conversed::Audio { item, rate, pcm: audio::tone(rate, 300.0, length_ms, -20.0) }
+        }
+        5 | 6 => Conversed::Text { item, text: bytes.pick(TEXTS).to_owned() },
+        7 => Conversed::ItemDone(item),
+        8 | 9 => Conversed::Done(Usage::default()),
+        10 => Conversed::SpeechStarted,
+        11 => Conversed::SpeechStopped,
+        12 => Conversed::CallerSaid(bytes.pick(TEXTS).to_owned()),
+        13 | 14 => Conversed::Tool(tool_call(bytes, 1)),
+        // What would end nearly every run at once if it came as often as the rest.
+        _ if bytes.byte() < 8 => Conversed::Failed(Fault::slow()),
+        _ => Conversed::Ready,
     }
 }
 
@@ -93,21 +115,22 @@ fn tools() -> Tools {
 
 /// A call's settings: mostly a conversation, and limits short enough that a run reaches them.
 pub(super) fn settings(bytes: &mut Bytes<'_>) -> Settings {
-    let listening = AgentKind::Assistant;
-    let agent = bytes.pick([
-        listening,
-        listening,
-        listening,
-        listening,
-        AgentKind::Greeting,
-        AgentKind::Beep,
-        AgentKind::Echo,
-        AgentKind::Silent,
+    let assistant = (AgentKind::Assistant, false);
+    let (agent, speech_to_speech) = bytes.pick([
+        assistant,
+        assistant,
+        assistant,
+        (AgentKind::Assistant, true),
+        (AgentKind::Greeting, false),
+        (AgentKind::Beep, false),
+        (AgentKind::Echo, false),
+        (AgentKind::Silent, false),
     ]);
     let flags = bytes.byte();
     let flag = |bit: u8| flags & (1 << bit) != 0;
     Settings {
         agent,
+        speech_to_speech,
         greeting: if flag(0) { String::new() } else { "Hello. How can I help?".to_owned() },
         barge_in: BargeIn {
             enabled: !flag(1),

@@ -40,6 +40,9 @@ impl Call {
 
     /// The agent made no progress for too long.
     pub(crate) fn agent_timer(&mut self, at: Tick, out: &mut Vec<Output>) {
+        if self.agent_tool_late(at, out) {
+            return;
+        }
         Self::happened(out, Event::TimedOut { timer: Timer::Agent });
         let Some(talk) = &mut self.talk else { return };
         let Some(conversation) = &mut talk.conversation else { return };
@@ -90,6 +93,7 @@ impl Call {
         if reply.purpose == Purpose::Greeting && !said_something {
             Self::happened(out, Event::GreetingFailed { why });
         }
+        reply.purpose = Purpose::Goodbye;
         let says_goodbye = reply.then_end.is_some();
         let reason = *reply.then_end.get_or_insert(EndReason::VendorsDown);
         Self::happened(out, Event::Closing { reason });
