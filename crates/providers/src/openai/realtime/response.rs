@@ -37,9 +37,9 @@ impl Responses {
         self.active = Some(id.to_owned());
     }
 
-    /// The one that was asked for was refused: another is under way.
+    /// The one that was asked for was refused: another is under way, which the vendor may have told before.
     pub(super) fn busy(&mut self) {
-        self.owed |= std::mem::take(&mut self.asked);
+        (self.asked, self.owed) = (false, true);
     }
 
     /// What comes of the answer under way is not wanted any more.

@@ -367,3 +367,6 @@ fn usage(response: &Value) -> Usage {
         output_tokens: count("/usage/output_tokens"),
     }
 }
+
+#[cfg(test)]
+mod tests;
