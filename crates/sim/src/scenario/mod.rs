@@ -11,6 +11,7 @@
 //! assert!(story.timeline.contains("caller: are you open today"));
 //! ```
 
+mod agent;
 mod line;
 mod speech;
 mod timeline;
@@ -24,6 +25,8 @@ use call::{
     AgentKind, CarrierEvent, END_CALL, Input, Output, Settings, StreamStart, Tick, Tool, ToolAnswer, ToolCall,
 };
 use records::EndReason;
+
+pub use agent::{Partner, Spoken};
 
 /// What the model does when it is asked.
 #[derive(Debug, Clone)]
@@ -115,6 +118,8 @@ pub struct Scenario {
     pub recogniser_ms: Option<u64>,
     /// Whether the recogniser gives partial texts, word by word.
     pub partials: bool,
+    /// The speech-to-speech agent, where the settings ask for one.
+    pub agent: Partner,
     says: Vec<Says>,
     tools: BTreeMap<String, (u64, ToolAnswer)>,
     answers: VecDeque<Answer>,
@@ -184,6 +189,7 @@ impl Scenario {
             line: LineSettings { delay_ms: 0, marks: true, echo_db: None, caller_gain_db: 0.0 },
             recogniser_ms: Some(0),
             partials: false,
+            agent: Partner::default(),
             says: Vec::new(),
             tools: BTreeMap::new(),
             answers: VecDeque::new(),
@@ -198,6 +204,18 @@ impl Scenario {
             greeting: greeting.to_owned(),
             ..Settings::default()
         })
+    }
+
+    /// A call with a speech-to-speech agent, which is asked for this greeting.
+    pub fn conversation(greeting: &str) -> Self {
+        let mut scene = Self::assistant(greeting);
+        scene.settings.speech_to_speech = true;
+        scene
+    }
+
+    /// The speech-to-speech agent's answer to the next thing that it hears or is told.
+    pub fn agent_answers(&mut self, spoken: Spoken) {
+        self.agent.replies.push_back(spoken);
     }
 
     /// The caller says `text` from `at_ms` on, for `for_ms`. An empty text is a voice without words.

@@ -1,7 +1,7 @@
 //! A call's outputs as lines that a person can read and a test can compare. Times are in seconds to a tenth:
 //! the order and the gist count, not the millisecond.
 
-use call::{Event, Evidence, Message, Output, Say, Tick, ToCarrier};
+use call::{Converse, Event, Evidence, Message, Output, Say, Tick, ToCarrier};
 
 /// The line for this output, if it is worth one.
 pub(super) fn line(at: Tick, output: &Output) -> Option<String> {
@@ -19,6 +19,7 @@ pub(super) fn line(at: Tick, output: &Output) -> Option<String> {
             };
             format!("think: {last}")
         }
+        Output::Converse(what) => of_converse(what)?,
         Output::StopThinking(_) => "stop thinking".to_owned(),
         Output::Hurry(_) => "hurry".to_owned(),
         Output::Voice { say: Say::Recorded(recorded), .. } => format!("recorded {recorded:?}").to_lowercase(),
@@ -26,6 +27,16 @@ pub(super) fn line(at: Tick, output: &Output) -> Option<String> {
         _ => return None,
     };
     Some(format!("{:.1} {what}\n", at.0 as f64 / 1_000_000.0))
+}
+
+fn of_converse(what: &Converse) -> Option<String> {
+    Some(match what {
+        Converse::Audio(_) | Converse::Finished => return None,
+        Converse::Say(text) => format!("say: {text}"),
+        Converse::Told(text) => format!("told: {text}"),
+        Converse::Cut { item, heard_ms } => format!("cut: item {} at {heard_ms} ms", item.0),
+        Converse::ToolResult { result, .. } => format!("result: {result}"),
+    })
 }
 
 fn of_event(event: &Event) -> Option<String> {

@@ -1,14 +1,16 @@
 //! Plays a scenario: one queue of things to come, ordered by their moment and, within it, by when they were
 //! thought of. The same scenario gives the same story on every machine.
 
+mod agent;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use audio::{Pcm, SampleRate, tone};
 use call::log::LogWriter;
 use call::{
-    Call, CarrierEvent, Fault, Heard, Input, Listen, Micros, Output, Say, Settings, SpeechId, Thought, Tick,
-    ToCarrier, TurnId, UtteranceId, Voiced,
+    Call, CarrierEvent, Converse, Conversed, Fault, Heard, Input, Listen, Micros, Output, Say, Settings,
+    SpeechId, Thought, Tick, ToCarrier, TurnId, UtteranceId, Voiced,
 };
 
 use super::line::Line;
@@ -26,6 +28,8 @@ const RECORDING_MS: u32 = 1_000;
 
 enum Coming {
     Input(Input),
+    /// What the speech-to-speech agent gives for its answer of this number.
+    Agent(u32, Conversed),
     /// The next frame of the caller's audio.
     Frame,
     /// The carrier's queue reaches its next item.
@@ -47,6 +51,7 @@ pub(super) struct World {
     story: Story,
     /// When the recogniser's stretch under way began.
     stretch: Tick,
+    agent: agent::Agent,
     attached: bool,
     over: bool,
 }
@@ -67,6 +72,7 @@ impl World {
             log,
             story: Story { timeline: String::new(), outputs: Vec::new(), log: String::new() },
             stretch: Tick::default(),
+            agent: agent::Agent::default(),
             attached: true,
             over: false,
             scene,
@@ -80,6 +86,7 @@ impl World {
         for (at, input) in inputs {
             world.comes(at, Coming::Input(input));
         }
+        world.agent_may_fail();
         world
     }
 
@@ -103,6 +110,7 @@ impl World {
     fn happens(&mut self, at: Tick, coming: Coming) {
         match coming {
             Coming::Input(input) => self.input(at, input),
+            Coming::Agent(answer, what) => self.agent_comes(at, answer, what),
             Coming::Deadline => self.input(at, Input::Time),
             Coming::Frame => {
                 if self.attached {
@@ -179,10 +187,11 @@ impl World {
                     self.comes(at + Micros(after_ms * 1000), Coming::Input(input));
                 }
             }
+            Output::Converse(what) => self.converse(at, what),
             Output::Ended { .. } => self.over = true,
             _ => {}
         }
-        if !matches!(output, Output::Listen(Listen::Audio(_))) {
+        if !matches!(output, Output::Listen(Listen::Audio(_)) | Output::Converse(Converse::Audio(_))) {
             self.story.outputs.push((at, output));
         }
     }

@@ -235,6 +235,9 @@ impl Session {
         };
         self.talk.utterances += 1;
         let at = now + Duration::from_millis(self.world.delays.recogniser_ms);
+        if self.transcribes && matches!(self.manner.fault, Some(Fault::Cut | Fault::CutWebsocket)) {
+            return self.come(now, Due::Break);
+        }
         let kind = |word: &str| format!("conversation.item.input_audio_transcription.{word}");
         let of = |word: &str| json!({ "type": kind(word), "item_id": item, "content_index": 0 });
         if self.own("no-transcript") {
@@ -251,9 +254,6 @@ impl Session {
         let mut done = of("completed");
         (done["transcript"], done["usage"]) = (json!(text), json!({ "type": "tokens", "total_tokens": 20 }));
         self.tell(at, done);
-        if matches!(self.manner.fault, Some(Fault::Cut | Fault::CutWebsocket)) && self.transcribes {
-            self.come(now, Due::Break);
-        }
     }
 
     /// An answer begins, to the caller's last words or to an instruction.
