@@ -129,7 +129,7 @@ impl EarSession for FluxSession {
         let Some(index) = self.stretches.owed(speech) else { return };
         let text = self.rest();
         // It reports four times a second while audio comes.
-        let is_lost = !self.stretches.is_alive(index);
+        let is_lost = !self.stretches.is_seen(index) || !self.stretches.was_alive(index);
         self.stretches.settle(index);
         self.stretches.forget_settled();
         self.given = self.transcript.split_whitespace().count();
@@ -196,6 +196,7 @@ impl FluxSession {
     fn turn(&mut self, turn: &TurnInfo<'_>, out: &mut Vec<(SpeechId, Heard)>) {
         let text = turn.transcript.as_deref().unwrap_or_default().trim();
         let is_new = text != self.transcript;
+        self.stretches.looked_at(turn.audio_window_end);
         if is_new {
             text.clone_into(&mut self.transcript);
         }

@@ -104,11 +104,10 @@ impl EarSession for ListenSession {
         PATIENCE_MS
     }
 
-    /// Words that were only guessed at have to be answered by something; where nothing at all came, the vendor is
-    /// stuck, and whoever is asked next hears them whole.
+    /// Where words were guessed at and the vendor never came to the end of the stretch, it is stuck, and whoever is asked next hears them whole.
     fn give_up(&mut self, speech: SpeechId, out: &mut Vec<(SpeechId, Heard)>) {
         let Some(index) = self.stretches.owed(speech) else { return };
-        let is_stuck = !self.interim.is_empty() && !self.stretches.is_alive(index);
+        let is_stuck = !self.interim.is_empty() && !self.stretches.is_seen(index);
         let is_deaf = self.finals.is_empty() && !self.stretches.was_alive(index);
         if !self.interim.is_empty() || is_deaf {
             self.guessed_until = self.stretches.finished_at(index);
@@ -178,6 +177,7 @@ impl ListenSession {
     }
 
     fn results(&mut self, results: &Results<'_>, out: &mut Vec<(SpeechId, Heard)>) {
+        self.stretches.looked_at(results.end());
         let text = if self.was_guessed(results) { "" } else { results.text() };
         if !results.is_final.unwrap_or_default() {
             self.guess(text, results.last_word_end(), out);

@@ -9,6 +9,9 @@ use call::SpeechId;
 /// over the other in any sensible setting. Words need more time than that to follow.
 pub(super) const SAME_END: f64 = 0.5;
 
+/// How much audio lies between two reports of a vendor that keeps up, in seconds.
+const REPORT: f64 = 0.3;
+
 /// As many answers are waited for at most. More only when the vendor never answers.
 const MOST_ASKED: usize = 16;
 
@@ -20,8 +23,8 @@ pub(super) struct Asked {
     pub(super) at: f64,
     /// Its text was given, or it had none.
     pub(super) settled: bool,
-    /// How many messages had come from the vendor when it began, and when it was finished.
-    messages: (u64, u64),
+    /// How many messages had come from the vendor when it began.
+    messages: u64,
 }
 
 /// A stretch that was begun and not finished.
@@ -42,6 +45,7 @@ pub(super) struct Stretches {
     last: Option<SpeechId>,
     asked: VecDeque<Asked>,
     messages: u64,
+    looked_at: f64,
 }
 
 impl Stretches {
@@ -63,7 +67,7 @@ impl Stretches {
     /// It is finished, and `settled` where all of its text was given before.
     pub(super) fn finish(&mut self, speech: SpeechId, at: f64, settled: bool) {
         let open = self.open.take_if(|open| open.speech == speech);
-        let messages = (open.map_or(self.messages, |open| open.messages), self.messages);
+        let messages = open.map_or(self.messages, |open| open.messages);
         if self.asked.len() >= MOST_ASKED {
             self.asked.retain(|asked| !asked.settled);
         }
@@ -112,12 +116,17 @@ impl Stretches {
 
     /// Whether the vendor has said anything since the stretch at this place began.
     pub(super) fn was_alive(&self, index: usize) -> bool {
-        self.messages > self.asked[index].messages.0
+        self.messages > self.asked[index].messages
     }
 
-    /// Whether it has said anything since that stretch was finished.
-    pub(super) fn is_alive(&self, index: usize) -> bool {
-        self.messages > self.asked[index].messages.1
+    /// The vendor has looked at the audio up to `end`.
+    pub(super) fn looked_at(&mut self, end: Option<f64>) {
+        self.looked_at = end.map_or(self.looked_at, |end| end.max(self.looked_at));
+    }
+
+    /// Whether it has looked at all of the stretch at this place, but for a report's length.
+    pub(super) fn is_seen(&self, index: usize) -> bool {
+        self.looked_at + REPORT >= self.asked[index].at
     }
 
     /// Whether audio up to `end` is all of the stretch at this place.
