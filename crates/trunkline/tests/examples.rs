@@ -157,6 +157,8 @@ impl Server {
         }
         if example == "local" {
             command.env("TRUNKLINE__VENDORS__LOCAL__BASE_URL", format!("{vendors}/v1"));
+            // The stand-in is OpenAI's, which wants a key; a server of one's own need not.
+            command.env("TRUNKLINE__VENDORS__LOCAL__KEY", "test");
         }
         let log = std::fs::File::create(folder.join("log")).expect("there is room for a log");
         let mut process = command
