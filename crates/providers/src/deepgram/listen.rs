@@ -240,7 +240,8 @@ impl ListenSession {
             if self.stretches.is_covered(index, end) {
                 let speech = self.stretches.settle(index);
                 let text = self.take();
-                out.push((speech, Heard::Final(text)));
+                // Not only the text: also the vendor's word that the caller has paused.
+                out.push((speech, Heard::Pause(text)));
             }
         } else if let Some(speech) = self.stretches.last() {
             // Where no stretch has begun yet, the words are kept for the first.
