@@ -14,16 +14,20 @@ const EDGE: usize = 8;
 const QUIET: usize = 50;
 /// The line's own noise, as a peak: about -66 dB.
 const NOISE_PEAK: i64 = 28;
+/// What is louder is sound to the vendors' stand-ins, in dB below full scale.
+const LOUD_DB: f32 = -45.0;
 /// As loud as people are on the phone, in dB below full scale.
 const SPEECH_DB: f32 = -20.0;
 
 /// A little speech and a second of quiet line noise, as base64 of frames of 20 ms at 8 kHz.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Clip {
     speech: Vec<String>,
     quiet: Vec<String>,
     /// Frame of the speech with which its voice ends.
     last_voice: usize,
+    /// The last frame that is loud.
+    last_sound: usize,
     /// Frame of the speech with which it has gone on for as long as an interruption needs.
     interrupts: Option<usize>,
 }
@@ -50,7 +54,8 @@ impl Clip {
         let scores = voice(&line, turn.gate_db)[3 * QUIET..].to_vec();
         let last_voice = scores.iter().rposition(|score| *score >= turn.stay_threshold).unwrap_or(0);
         let interrupts = interrupts(&scores[..=last_voice], turn, settings.barge_in.min_speech_ms);
-        Self { speech: encoded(&spoken), quiet: encoded(&quiet), last_voice, interrupts }
+        let last_sound = spoken.iter().rposition(|frame| level_db(frame) > LOUD_DB).unwrap_or(0);
+        Self { speech: encoded(&spoken), quiet: encoded(&quiet), last_voice, last_sound, interrupts }
     }
 
     /// The frame of speech of this number from its beginning; none after its end.
@@ -66,6 +71,13 @@ impl Clip {
     /// Number of the frame with which the voice ends; the speech may end with a few frames without one.
     pub const fn last_voice(&self) -> usize {
         self.last_voice
+    }
+
+    /// The same clip, whose voice ends with its last loud frame. Our own voice activity ends it a little later,
+    /// since it looks back; a vendor's does not.
+    #[must_use]
+    pub fn ending_with_sound(&self) -> Self {
+        Self { last_voice: self.last_sound, ..self.clone() }
     }
 
     /// Number of the frame with which the speech is long enough to interrupt; `None` when it never is.

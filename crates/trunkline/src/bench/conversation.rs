@@ -77,7 +77,6 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
         figures.push(Figure::info(format!("{what}: CPU per call-second"), Some(run.cpu() * 1e6), "us"));
     }
     figures.extend(response(bench)?);
-    figures.extend(super::vendors::run(bench)?);
     Ok(figures)
 }
 

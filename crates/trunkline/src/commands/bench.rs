@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::bench::figure::{Figure, Verdict};
-use crate::bench::{self, conversation, echo, floor, idle, webhook};
+use crate::bench::{self, conversation, echo, floor, idle, vendors, webhook};
 use crate::failure::{EXIT_CODES, Failure};
 use crate::terminal::{self, message, say};
 
@@ -19,6 +19,7 @@ use crate::terminal::{self, message, say};
   trunkline bench                             everything, about ten minutes
   trunkline bench echo                        20 ms frames sent back, beside a bare tokio-tungstenite
   trunkline bench conversation --calls 600    600 conversations at once, with vendors that cost nothing
+  trunkline bench vendors                     conversations through vendors over the network
   trunkline bench idle --json
   trunkline bench --quick                     only whether it runs")]
 pub(crate) struct BenchCommand {
@@ -46,6 +47,7 @@ pub(crate) struct BenchCommand {
 enum What {
     Echo,
     Conversation,
+    Vendors,
     Webhook,
     Idle,
     All,
@@ -53,11 +55,12 @@ enum What {
 
 type Measure = fn(&bench::Bench) -> Result<Vec<Figure>, Failure>;
 
-const ALL: [(What, &str, Measure); 4] = [
+const ALL: [(What, &str, Measure); 5] = [
     (What::Idle, "trunkline bench idle", idle::run),
     (What::Echo, "trunkline bench echo", echo::run),
     (What::Webhook, "trunkline bench webhook", webhook::run),
     (What::Conversation, "trunkline bench conversation", conversation::run),
+    (What::Vendors, "trunkline bench vendors", vendors::run),
 ];
 
 impl BenchCommand {
@@ -69,7 +72,9 @@ impl BenchCommand {
         self.warn(&bench);
         let mut figures = Vec::new();
         for (what, command, measure) in ALL {
-            if self.what != What::All && self.what != what {
+            // Conversations are those with vendors too.
+            let is_part = self.what == What::Conversation && what == What::Vendors;
+            if self.what != What::All && self.what != what && !is_part {
                 continue;
             }
             for figure in measure(&bench)? {
