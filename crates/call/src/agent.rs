@@ -7,35 +7,26 @@ mod items;
 mod known;
 mod tools;
 
-use std::collections::VecDeque;
-
 use audio::{Pcm, SampleRate};
 use records::EndReason;
 
 use crate::phase::{Listening, Phase};
 use crate::reply::{Purpose, Reply, ReplyClock};
 use crate::settings::ms;
-use crate::speak::{GREETING_DONE, LONGEST_REPLY};
+use crate::speak::GREETING_DONE;
 use crate::{
     Call, Conversed, Event, Fault, FaultClass, ItemId, Micros, Output, Tick, TurnId, UtteranceId, VendorRole,
 };
 
-use items::Items;
-use tools::Running;
-
-/// No reply is longer than this. All of it may lie here, since it comes faster than it plays; an agent that never
-/// stops must neither fill the memory nor hold a call open.
-const LONGEST_SPEECH: Micros = Micros::from_ms(180_000);
+use caller::Caller;
+use items::{Items, LONGEST_SPEECH};
+use tools::Tools;
 
 /// What a call keeps of its speech-to-speech agent.
 #[derive(Debug, Default)]
 pub(crate) struct Conversation {
     /// The pieces of speech of the reply under way.
     items: Items,
-    /// How many bytes of text came for that reply.
-    written: usize,
-    /// How much audio came for it.
-    spoken: Micros,
     /// When to stop waiting for the agent.
     due: Option<Tick>,
     /// How many answers in a row did not come.
@@ -50,22 +41,8 @@ pub(crate) struct Conversation {
     told_result: bool,
     /// The turn that it answers, or did last.
     turn: TurnId,
-    /// When the caller began to speak, as far as is known.
-    began: Option<Tick>,
-    /// The caller's last sound, by our own ears.
-    last_voice: Option<Tick>,
-    /// What the caller said and has no text yet.
-    untold: VecDeque<Untold>,
-    /// Tools that run.
-    tools: Vec<Running>,
-    next_tool: u32,
-}
-
-/// Something that the caller said and whose text is not known yet.
-#[derive(Debug, Clone, Copy)]
-struct Untold {
-    turn: TurnId,
-    began: Tick,
+    caller: Caller,
+    tools: Tools,
 }
 
 impl Call {
@@ -106,12 +83,12 @@ impl Call {
         let Some(utterance) = self.utterance_of(at, item) else { return };
         let Some(talk) = &mut self.talk else { return };
         let Some(conversation) = &mut talk.conversation else { return };
-        if conversation.spoken >= LONGEST_SPEECH {
+        if conversation.items.are_too_long() {
             return;
         }
         conversation.missed = 0;
-        conversation.spoken = Micros(conversation.spoken.0 + rate.micros(pcm.len()));
-        let goes_on = conversation.spoken < LONGEST_SPEECH;
+        conversation.items.add_audio(Micros(rate.micros(pcm.len())));
+        let goes_on = !conversation.items.are_too_long();
         talk.playout.audio(utterance, rate, pcm);
         if let Some(reply) = self.phase.reply() {
             let clock = &mut reply.clock;
@@ -134,8 +111,7 @@ impl Call {
         let Some(utterance) = self.utterance_of(at, item) else { return };
         let Some(talk) = &mut self.talk else { return };
         let Some(conversation) = &mut talk.conversation else { return };
-        if conversation.written + text.len() <= LONGEST_REPLY {
-            conversation.written += text.len();
+        if conversation.items.add_text(text) {
             talk.playout.add_text(utterance, text);
         }
     }
@@ -146,7 +122,7 @@ impl Call {
         if let Some(known) = conversation.items.utterance(item) {
             return Some(known);
         }
-        if !conversation.items.may_begin(item) || conversation.spoken >= LONGEST_SPEECH {
+        if !conversation.items.may_begin(item) {
             return None;
         }
         if matches!(self.phase, Phase::Listening(_)) {
@@ -176,7 +152,7 @@ impl Call {
         let Some(talk) = &mut self.talk else { return };
         let turn = talk.new_turn();
         let Some(conversation) = &mut talk.conversation else { return };
-        let ended = conversation.last_voice.unwrap_or(at);
+        let ended = conversation.caller.last_voice.unwrap_or(at);
         let clock = ReplyClock { speech_ended: ended, endpoint: at, asked: at, ..ReplyClock::default() };
         (conversation.due, conversation.turn) = (Some(at + ms(model_ms)), turn);
         talk.playout.begin();
@@ -239,7 +215,6 @@ impl Call {
         let Some(talk) = &mut self.talk else { return };
         let Some(conversation) = &mut talk.conversation else { return };
         (conversation.due, conversation.ending) = (None, None);
-        (conversation.written, conversation.spoken) = (0, Micros::default());
         let cuts = conversation.items.withdraw(|utterance| talk.playout.progress(at, utterance));
         if !conversation.gone {
             out.extend(cuts.into_iter().map(Output::Converse));
@@ -249,8 +224,7 @@ impl Call {
     /// When to stop waiting for the agent, or for a tool that it asked for.
     pub(crate) fn agent_due(&self) -> Option<Tick> {
         let conversation = self.talk.as_ref()?.conversation.as_ref()?;
-        let tools = conversation.tools.iter().map(|running| running.due);
-        tools.chain(conversation.due).min()
+        conversation.tools.due().into_iter().chain(conversation.due).min()
     }
 
     fn listen(&mut self, at: Tick) {

@@ -35,8 +35,8 @@ impl Call {
     fn count_failed_turn(&mut self, out: &mut Vec<Output>) -> Option<EndReason> {
         let failure = &self.settings.failure;
         let talk = self.talk.as_mut()?;
-        talk.failed_turns = talk.failed_turns.saturating_add(1);
-        let reason = failure.then.reason().filter(|_| talk.failed_turns >= failure.after)?;
+        talk.past.failed_turns = talk.past.failed_turns.saturating_add(1);
+        let reason = failure.then.reason().filter(|_| talk.past.failed_turns >= failure.after)?;
         if reason == EndReason::Transferred {
             out.push(Output::Event(Event::TransferAsked { target: String::new() }));
         }

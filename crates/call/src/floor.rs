@@ -98,7 +98,7 @@ impl Call {
         let Some(talk) = &mut self.talk else { return };
         let so_far = talk.caller.as_ref().map(CallerTurn::words_so_far);
         if so_far.is_some_and(|text| !text.is_empty() && !words::looks_unfinished(&text)) {
-            talk.pauses.note(pause);
+            talk.past.pauses.note(pause);
         }
     }
 

@@ -55,7 +55,7 @@ impl Call {
         }
         talk.remember_all(messages, most);
         if turn.is_some() && !apologised && !ledger.heard.is_empty() {
-            talk.failed_turns = 0;
+            talk.past.failed_turns = 0;
         }
         if let Some(began) = began {
             if !unasked.is_empty() {

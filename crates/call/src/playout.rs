@@ -72,7 +72,7 @@ impl Playout {
     pub(crate) fn begin_answer(&mut self) {
         let filled = self.filled;
         let filler: VecDeque<Piece> =
-            self.pieces.drain(..).filter(|piece| piece.filler && !piece.marked).collect();
+            self.pieces.drain(..).filter(|piece| piece.filler && !piece.mark.back).collect();
         self.begin();
         if !filler.is_empty() {
             (self.pieces, self.filled) = (filler, filled);
@@ -148,8 +148,8 @@ impl Playout {
     pub(crate) fn stand_in(&mut self, utterance: UtteranceId, pcm: Pcm, mark: &str) {
         for piece in &mut self.pieces {
             piece.done = true;
-            if piece.mark == mark {
-                piece.mark = format!("u{}", piece.utterance.0);
+            if piece.mark.name == mark {
+                piece.mark.name = format!("u{}", piece.utterance.0);
             }
         }
         self.expect(utterance, String::new(), mark.to_owned());
@@ -208,16 +208,17 @@ impl Playout {
 
     /// Whether all of the reply was heard, by its marks.
     pub(crate) fn is_all_marked(&self) -> bool {
-        self.is_all_sent() && self.pieces.iter().all(|piece| piece.marked || piece.cut || piece.made() == 0)
+        self.is_all_sent()
+            && self.pieces.iter().all(|piece| piece.mark.back || piece.cut || piece.made() == 0)
     }
 
     /// A mark came back. Gives what it shows; `None` when it was not waited for.
     pub(crate) fn mark(&mut self, at: Tick, name: &str) -> Option<Marked> {
-        let index = self.pieces.iter().position(|piece| piece.mark_sent && piece.mark == name)?;
+        let index = self.pieces.iter().position(|piece| piece.mark.sent && piece.mark.name == name)?;
         let piece = &self.pieces[index];
-        let marked = Marked { late: at.since(piece.mark_due), filler: piece.filler };
-        for piece in self.pieces.iter_mut().take(index + 1).filter(|piece| piece.mark_sent) {
-            piece.marked = true;
+        let marked = Marked { late: at.since(piece.mark.due), filler: piece.filler };
+        for piece in self.pieces.iter_mut().take(index + 1).filter(|piece| piece.mark.sent) {
+            piece.mark.back = true;
         }
         if self.is_all_marked() {
             self.head = self.head.min(at);
@@ -272,9 +273,9 @@ impl Playout {
         self.held = true;
         self.flights.clear();
         for piece in &mut self.pieces {
-            if !piece.marked && !piece.cut {
+            if !piece.mark.back && !piece.cut {
                 piece.sent = piece.heard;
-                piece.mark_sent = false;
+                piece.mark.sent = false;
             }
         }
         self.head = at;
@@ -379,9 +380,9 @@ impl Playout {
             if !piece.is_all_sent() {
                 break;
             }
-            if !piece.mark_sent && piece.made() > 0 && !piece.cut {
-                (piece.mark_sent, piece.mark_due) = (true, self.head);
-                out.push(Output::Carrier(ToCarrier::Mark { name: piece.mark.clone() }));
+            if !piece.mark.sent && piece.made() > 0 && !piece.cut {
+                (piece.mark.sent, piece.mark.due) = (true, self.head);
+                out.push(Output::Carrier(ToCarrier::Mark { name: piece.mark.name.clone() }));
             }
         }
     }

@@ -28,10 +28,7 @@ pub(crate) struct Talk {
     pub(crate) conversation: Option<Box<Conversation>>,
     /// What the caller is saying.
     pub(crate) caller: Option<CallerTurn>,
-    /// What the caller said in the turn before this one, and up to which stretch.
-    pub(crate) answered: Option<(SpeechId, Said)>,
-    /// How this caller pauses.
-    pub(crate) pauses: Pauses,
+    pub(crate) past: Past,
     /// An answer that the model was asked for before the turn was surely over.
     pub(crate) guess: Option<Box<Guess>>,
     /// What was said, oldest first.
@@ -41,11 +38,20 @@ pub(crate) struct Talk {
     /// A row of keys that is not complete.
     pub(crate) keys: Option<Keys>,
     pub(crate) late: Late,
-    /// How many turns in a row vendors have failed in.
-    pub(crate) failed_turns: u32,
     /// The recogniser is gone.
     pub(crate) deaf: bool,
     next: Next,
+}
+
+/// What the turns so far leave to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Past {
+    /// What the caller said in the turn before this one, and up to which stretch.
+    pub(crate) answered: Option<(SpeechId, Said)>,
+    /// How this caller pauses.
+    pub(crate) pauses: Pauses,
+    /// How many turns in a row vendors have failed in.
+    pub(crate) failed_turns: u32,
 }
 
 /// The next ids.
@@ -63,8 +69,7 @@ impl Talk {
             ears: settings.agent.listens().then(|| Ears::new(rate, settings)),
             conversation: settings.converses().then(Box::default),
             caller: None,
-            answered: None,
-            pauses: Pauses::default(),
+            past: Past::default(),
             guess: None,
             history: Vec::new(),
             tools: if settings.agent == AgentKind::Assistant {
@@ -74,7 +79,6 @@ impl Talk {
             },
             keys: None,
             late: Late::default(),
-            failed_turns: 0,
             deaf: false,
             next: Next::default(),
         }

@@ -103,7 +103,7 @@ impl Call {
     fn signed(&mut self, at: Tick, speech: SpeechId, (sign, text): (Sign, &str), out: &mut Vec<Output>) {
         let believed = self.settings.turn.end != TurnEnd::Own;
         let Some(talk) = &mut self.talk else { return };
-        let new = match &mut talk.answered {
+        let new = match &mut talk.past.answered {
             Some((through, said)) if speech <= *through || sign == Sign::TurnOver => {
                 let new = said.beyond(speech, text);
                 said.close();
@@ -236,7 +236,7 @@ impl Call {
             self.nothing_said(&caller, out);
             return;
         }
-        talk.answered = Some((caller.newest, caller.said.clone()));
+        talk.past.answered = Some((caller.newest, caller.said.clone()));
         let guess = self.take_guess(&text, out);
         if matches!(self.phase, Phase::Interrupted(..)) {
             self.drop_reply(at, out);
@@ -306,7 +306,7 @@ impl Call {
             return None;
         }
         let text = caller.said.text();
-        let so_far = SoFar { text: &text, sign: sign.map(|(sign, _)| sign), pauses: talk.pauses };
+        let so_far = SoFar { text: &text, sign: sign.map(|(sign, _)| sign), pauses: talk.past.pauses };
         let (wanted, why) = self.detector.wanted(&so_far, &self.settings.turn);
         let due = match (sign, why) {
             (Some((_, when)), EndOfTurnWhy::VendorTurn) => when,
@@ -327,8 +327,8 @@ impl Call {
         let Some(asked) = talk.forget_question() else { return };
         let mut caller = CallerTurn::new(at);
         if asked != UNCLEAR {
-            let newest = talk.answered.as_ref().map_or(SpeechId(0), |(newest, _)| *newest);
-            match talk.answered.take() {
+            let newest = talk.past.answered.as_ref().map_or(SpeechId(0), |(newest, _)| *newest);
+            match talk.past.answered.take() {
                 Some((_, said)) if said.text() == asked => caller.said = said,
                 _ => caller.said.push(newest, &asked),
             }

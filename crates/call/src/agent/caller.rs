@@ -1,18 +1,50 @@
 //! The caller's side of a conversation with a speech-to-speech agent: their frames, when they take the word, and
 //! what the agent says that they said.
 
+use std::collections::VecDeque;
+
 use audio::Pcm;
 
-use super::Untold;
 use crate::ears::{Ears, Edge};
 use crate::phase::Phase;
 use crate::reply::Purpose;
 use crate::settings::ms;
 use crate::talk::Talk;
-use crate::{Call, Converse, Event, Message, Micros, NotInterruptedWhy, Output, Tick, ToCarrier, words};
+use crate::{
+    Call, Converse, Event, Message, Micros, NotInterruptedWhy, Output, Tick, ToCarrier, TurnId, words,
+};
 
 /// So many things said may wait for their text; a vendor that never tells must not fill the memory.
 const MOST_UNTOLD: usize = 16;
+
+/// What is known of the caller's speech.
+#[derive(Debug, Default)]
+pub(super) struct Caller {
+    /// When they began to speak, as far as is known.
+    began: Option<Tick>,
+    /// Their last sound, by our own ears.
+    pub(super) last_voice: Option<Tick>,
+    /// What they said and has no text yet, oldest first.
+    untold: VecDeque<Untold>,
+}
+
+/// Something that the caller said and whose text is not known yet.
+#[derive(Debug, Clone, Copy)]
+struct Untold {
+    turn: TurnId,
+    began: Tick,
+}
+
+impl Caller {
+    /// What they say belongs to this turn, and is over.
+    fn stopped(&mut self, at: Tick, turn: TurnId) {
+        let began = self.began.take().unwrap_or(at);
+        self.untold.push_back(Untold { turn, began });
+        if self.untold.len() > MOST_UNTOLD {
+            self.untold.pop_front();
+        }
+    }
+}
 
 impl Call {
     /// A frame of the caller's audio.
@@ -31,7 +63,7 @@ impl Call {
             out.push(Output::Converse(Converse::Audio(pcm)));
         }
         if let Some(stretch) = ears.stretch() {
-            conversation.last_voice = Some(stretch.last_voice);
+            conversation.caller.last_voice = Some(stretch.last_voice);
             // Whoever speaks is not idle, whether the agent understands it or not.
             if let Phase::Listening(listening) = &mut self.phase {
                 (listening.since, listening.prompted) = (at, false);
@@ -50,7 +82,7 @@ impl Call {
         match *edge {
             Edge::Began { length, .. } => {
                 if let Some(conversation) = self.conversation() {
-                    conversation.began.get_or_insert(at - length);
+                    conversation.caller.began.get_or_insert(at - length);
                 }
                 self.give_word_back(at, out);
             }
@@ -73,7 +105,7 @@ impl Call {
         let began = stretch.map_or(at, |stretch| stretch.began);
         let length = stretch.map_or(Micros::default(), |stretch| at.since(stretch.began));
         if let Some(conversation) = self.conversation() {
-            conversation.began.get_or_insert(began);
+            conversation.caller.began.get_or_insert(began);
         }
         self.give_word_back(at, out);
         let unspoken = self.talk.as_ref().is_some_and(|talk| !talk.playout.has_any_audio());
@@ -102,11 +134,8 @@ impl Call {
         let answering = self.phase.reply().and_then(|reply| reply.turn);
         let Some(talk) = &mut self.talk else { return };
         let turn = answering.unwrap_or_else(|| talk.new_turn());
-        let Some(conversation) = &mut talk.conversation else { return };
-        let began = conversation.began.take().unwrap_or(at);
-        conversation.untold.push_back(Untold { turn, began });
-        if conversation.untold.len() > MOST_UNTOLD {
-            conversation.untold.pop_front();
+        if let Some(conversation) = &mut talk.conversation {
+            conversation.caller.stopped(at, turn);
         }
     }
 
@@ -115,7 +144,8 @@ impl Call {
         let settings = self.settings.clone();
         let heard = self.is_agent_heard(at);
         let Some(talk) = &mut self.talk else { return };
-        let untold = talk.conversation.as_mut().and_then(|conversation| conversation.untold.pop_front());
+        let untold =
+            talk.conversation.as_mut().and_then(|conversation| conversation.caller.untold.pop_front());
         if text.is_empty() {
             return;
         }

@@ -1,14 +1,23 @@
-//! Which of the agent's pieces of speech belong to the reply that is being played, and which were withdrawn.
+//! Which of the agent's pieces of speech belong to the reply that is being played, how much came of them, and which
+//! were withdrawn.
 
+use crate::speak::LONGEST_REPLY;
 use crate::{Converse, ItemId, Micros, UtteranceId};
 
 /// No reply is made of more pieces than this: an agent that never stops must not fill the memory.
 const MOST: usize = 256;
+/// No reply is longer than this. All of it may lie here, since it comes faster than it plays; an agent that never
+/// stops must neither fill the memory nor hold a call open.
+pub(super) const LONGEST_SPEECH: Micros = Micros::from_ms(180_000);
 
 /// The pieces of the reply under way, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Items {
     pieces: Vec<Piece>,
+    /// How many bytes of text came for the reply.
+    written: usize,
+    /// How much audio came for it.
+    spoken: Micros,
     /// Pieces with a smaller number were heard or withdrawn: what comes late of them is dropped.
     from: u32,
 }
@@ -28,7 +37,7 @@ impl Items {
 
     /// Whether an item that is not known yet may still begin.
     pub(super) fn may_begin(&self, item: ItemId) -> bool {
-        item.0 >= self.from && self.pieces.len() < MOST
+        item.0 >= self.from && self.pieces.len() < MOST && !self.are_too_long()
     }
 
     pub(super) fn begin(&mut self, item: ItemId, utterance: UtteranceId) {
@@ -37,6 +46,25 @@ impl Items {
 
     pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
+    }
+
+    /// Whether so much audio came that no more is taken.
+    pub(super) fn are_too_long(&self) -> bool {
+        self.spoken >= LONGEST_SPEECH
+    }
+
+    /// So much more audio came.
+    pub(super) fn add_audio(&mut self, length: Micros) {
+        self.spoken = Micros(self.spoken.0 + length.0);
+    }
+
+    /// More text came. Returns whether there is room for it.
+    pub(super) fn add_text(&mut self, text: &str) -> bool {
+        let fits = self.written + text.len() <= LONGEST_REPLY;
+        if fits {
+            self.written += text.len();
+        }
+        fits
     }
 
     /// The item is complete. Gives its utterance, the first time.
@@ -61,6 +89,7 @@ impl Items {
         &mut self,
         mut progress: impl FnMut(UtteranceId) -> Option<(Micros, bool)>,
     ) -> Vec<Converse> {
+        (self.written, self.spoken) = (0, Micros::default());
         let mut cuts = Vec::new();
         for Piece { item, utterance, open } in self.pieces.drain(..) {
             self.from = self.from.max(item.0.saturating_add(1));

@@ -16,16 +16,35 @@ const MOST_RUNNING: usize = 8;
 /// No more of a result is given to the agent than this many bytes.
 const MOST_RESULT: usize = 16_000;
 
+/// The tools that the agent asked for and that run.
+#[derive(Debug, Default)]
+pub(super) struct Tools {
+    running: Vec<Running>,
+    /// The next one's id.
+    next: u32,
+}
+
+impl Tools {
+    pub(super) fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// When the first of them has taken too long.
+    pub(super) fn due(&self) -> Option<Tick> {
+        self.running.iter().map(|running| running.due).min()
+    }
+}
+
 /// A tool that runs.
 #[derive(Debug)]
-pub(super) struct Running {
+struct Running {
     tool: ToolId,
     turn: TurnId,
     /// The agent's id of its wish.
     id: String,
     name: String,
     began: Tick,
-    pub(super) due: Tick,
+    due: Tick,
 }
 
 impl Call {
@@ -42,16 +61,16 @@ impl Call {
             let result = format!("there is no tool \"{name}\"");
             return self.tool_settled(at, (turn, &name, at), (id, result, false), out);
         }
-        if conversation.tools.len() >= MOST_RUNNING {
+        if conversation.tools.running.len() >= MOST_RUNNING {
             let result = "too many tools run already".to_owned();
             return self.tool_settled(at, (turn, &name, at), (id, result, false), out);
         }
-        let tool = ToolId(conversation.next_tool);
-        conversation.next_tool += 1;
+        let tool = ToolId(conversation.tools.next);
+        conversation.tools.next += 1;
         // Until it has run, nothing is due from the agent.
         conversation.due = None;
         let due = at + ms(tool_ms);
-        conversation.tools.push(Running { tool, turn, id, name: name.clone(), began: at, due });
+        conversation.tools.running.push(Running { tool, turn, id, name: name.clone(), began: at, due });
         out.push(Output::RunTool { tool, name, arguments });
     }
 
@@ -91,10 +110,10 @@ impl Call {
     /// A tool has run.
     pub(crate) fn agent_tool_ran(&mut self, at: Tick, tool: ToolId, what: ToolAnswer, out: &mut Vec<Output>) {
         let Some(conversation) = self.conversation() else { return };
-        let Some(index) = conversation.tools.iter().position(|running| running.tool == tool) else {
+        let Some(index) = conversation.tools.running.iter().position(|running| running.tool == tool) else {
             return Self::happened(out, Event::Ignored { what: "the answer of an unknown tool".to_owned() });
         };
-        let Running { turn, id, name, began, .. } = conversation.tools.remove(index);
+        let Running { turn, id, name, began, .. } = conversation.tools.running.remove(index);
         let (result, ok) = match what {
             ToolAnswer::Result(result) => (result, true),
             ToolAnswer::Failed(why) => (why, false),
@@ -137,7 +156,9 @@ impl Call {
     pub(super) fn agent_tool_late(&mut self, at: Tick, out: &mut Vec<Output>) -> bool {
         let tools = self.settings.tools.clone();
         let Some(conversation) = self.conversation() else { return false };
-        let Some(late) = conversation.tools.iter().find(|running| running.due <= at) else { return false };
+        let Some(late) = conversation.tools.running.iter().find(|running| running.due <= at) else {
+            return false;
+        };
         let tool = late.tool;
         let has_side_effects = tools.declared(&late.name).is_some_and(|tool| tool.side_effects);
         Self::happened(out, Event::TimedOut { timer: Timer::Tool });

@@ -62,7 +62,7 @@ impl Playout {
         self.settle(at);
         let lies_there = at < self.head;
         self.flights.clear();
-        for piece in self.pieces.iter_mut().filter(|piece| !piece.marked) {
+        for piece in self.pieces.iter_mut().filter(|piece| !piece.mark.back) {
             piece.done = true;
             piece.cut = true;
             piece.resampler = None;

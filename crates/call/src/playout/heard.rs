@@ -14,7 +14,7 @@ impl Playout {
         self.settle(at);
         let rate = self.rate;
         let piece = self.piece(utterance)?;
-        let heard = if piece.marked { piece.made() } else { piece.heard };
+        let heard = if piece.mark.back { piece.made() } else { piece.heard };
         Some((Micros(rate.micros(heard)), heard == piece.made()))
     }
 
@@ -24,7 +24,7 @@ impl Playout {
         let mut ledger = Ledger { by_mark: true, ..Ledger::default() };
         for piece in &self.pieces {
             let (heard, unheard) = self.split(piece);
-            ledger.by_mark &= piece.marked || heard.is_empty();
+            ledger.by_mark &= piece.mark.back || heard.is_empty();
             append(&mut ledger.heard, heard);
             append(&mut ledger.unheard, unheard);
         }
@@ -39,7 +39,7 @@ impl Playout {
     }
 
     fn split<'a>(&self, piece: &'a Piece) -> (&'a str, &'a str) {
-        if piece.marked {
+        if piece.mark.back {
             return (piece.text.as_str(), "");
         }
         let total = if piece.done && !piece.cut { piece.made() } else { self.expected_length(piece) };

@@ -12,7 +12,7 @@ use crate::{Evidence, Micros, Tick, UtteranceId};
 pub(super) struct Piece {
     pub(super) utterance: UtteranceId,
     pub(super) text: String,
-    pub(super) mark: String,
+    pub(super) mark: Mark,
     pub(super) resampler: Option<(SampleRate, Resampler)>,
     /// The audio, shared with whoever made it: where each run of samples begins, and the run. What was heard for
     /// certain is let go.
@@ -24,14 +24,20 @@ pub(super) struct Piece {
     /// Everything before this was heard by the clock.
     pub(super) heard: usize,
     pub(super) done: bool,
-    pub(super) mark_sent: bool,
-    pub(super) marked: bool,
-    /// When its mark comes back if the carrier takes no time.
-    pub(super) mark_due: Tick,
     /// It is heard while an answer is late, and is no part of it.
     pub(super) filler: bool,
     /// It was stopped and is not taken up again.
     pub(super) cut: bool,
+}
+
+/// The mark behind an utterance, by which the carrier tells that all before it was played.
+pub(super) struct Mark {
+    pub(super) name: String,
+    pub(super) sent: bool,
+    /// When it comes back if the carrier takes no time.
+    pub(super) due: Tick,
+    /// It came back, or one behind it did.
+    pub(super) back: bool,
 }
 
 impl Piece {
@@ -39,16 +45,13 @@ impl Piece {
         Self {
             utterance,
             text,
-            mark,
+            mark: Mark { name: mark, sent: false, due: Tick::default(), back: false },
             resampler: None,
             runs: VecDeque::new(),
             made: 0,
             sent: 0,
             heard: 0,
             done: false,
-            mark_sent: false,
-            marked: false,
-            mark_due: Tick::default(),
             filler: false,
             cut: false,
         }

@@ -39,15 +39,41 @@ enum Coming {
     Deadline,
 }
 
+/// What is to come, by its moment and by when it was thought of.
+#[derive(Default)]
+struct Queue {
+    coming: BTreeMap<(Tick, u64), Coming>,
+    thought_of: u64,
+}
+
+impl Queue {
+    fn push(&mut self, at: Tick, coming: Coming) {
+        self.thought_of += 1;
+        self.coming.insert((at, self.thought_of), coming);
+    }
+
+    fn pop(&mut self) -> Option<(Tick, Coming)> {
+        self.coming.pop_first().map(|((at, _), coming)| (at, coming))
+    }
+
+    fn forget_deadline(&mut self) {
+        self.coming.retain(|_, coming| !matches!(coming, Coming::Deadline));
+    }
+}
+
+/// The call's log, as it is written.
+struct Log {
+    writer: LogWriter,
+    bytes: Vec<u8>,
+}
+
 pub(super) struct World {
     scene: Scenario,
     call: Call,
-    coming: BTreeMap<(Tick, u64), Coming>,
-    next: u64,
+    queue: Queue,
     line: Line,
     speech: Speech,
-    log_writer: LogWriter,
-    log: Vec<u8>,
+    log: Log,
     story: Story,
     /// When the recogniser's stretch under way began.
     stretch: Tick,
@@ -58,17 +84,14 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(mut scene: Scenario, settings: Arc<Settings>) -> Self {
-        let log_writer = LogWriter::new(&settings);
-        let mut log = Vec::new();
-        log_writer.header(&mut log, &settings, scene.rate);
+        let mut log = Log { writer: LogWriter::new(&settings), bytes: Vec::new() };
+        log.writer.header(&mut log.bytes, &settings, scene.rate);
         let inputs = std::mem::take(&mut scene.inputs);
         let mut world = Self {
             call: Call::new(settings, scene.rate),
-            coming: BTreeMap::new(),
-            next: 0,
+            queue: Queue::default(),
             line: Line::new(scene.rate),
             speech: Speech::new(scene.rate, scene.line.caller_gain_db),
-            log_writer,
             log,
             story: Story { timeline: String::new(), outputs: Vec::new(), log: String::new() },
             stretch: Tick::default(),
@@ -91,20 +114,19 @@ impl World {
     }
 
     pub(super) fn play(mut self) -> Story {
-        while let Some(((at, _), coming)) = self.coming.pop_first() {
+        while let Some((at, coming)) = self.queue.pop() {
             assert!(at < LONGEST, "the call does not end:\n{}", self.story.timeline);
             if self.over {
                 break;
             }
             self.happens(at, coming);
         }
-        self.story.log = String::from_utf8(self.log).expect("the log is JSON");
+        self.story.log = String::from_utf8(self.log.bytes).expect("the log is JSON");
         self.story
     }
 
     fn comes(&mut self, at: Tick, coming: Coming) {
-        self.next += 1;
-        self.coming.insert((at, self.next), coming);
+        self.queue.push(at, coming);
     }
 
     fn happens(&mut self, at: Tick, coming: Coming) {
@@ -154,11 +176,11 @@ impl World {
             }
             _ => {}
         }
-        self.log_writer.input(&mut self.log, at, &input);
+        self.log.writer.input(&mut self.log.bytes, at, &input);
         let mut out = Vec::new();
         let next = self.call.handle(at, input, &mut out);
-        self.log_writer.outputs(&mut self.log, at, &out);
-        self.coming.retain(|_, coming| !matches!(coming, Coming::Deadline));
+        self.log.writer.outputs(&mut self.log.bytes, at, &out);
+        self.queue.forget_deadline();
         if let Some((due, _)) = next.deadline {
             self.comes(due.max(at), Coming::Deadline);
         }
