@@ -1,6 +1,7 @@
 //! One live call: its socket, its core and its vendors in one task. Carries values across and decides nothing
 //! that the core can decide.
 
+mod act;
 mod carrier;
 
 use std::collections::VecDeque;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audio::SampleRate;
-use call::{Call, Event, Input, Output, Tick, Timer, ToCarrier};
+use call::{Call, Input, Output, Tick, Timer};
 use carriers::exotel::{Read, Writer};
 use records::{CallCounters, CallRecord, EndReason};
 use store::CallId;
@@ -24,8 +25,7 @@ use crate::line::Line;
 use crate::metrics::FrameCounts;
 use crate::sessions::{Begun, Control, Session};
 use crate::socket::{MediaSocket, Received};
-use crate::trace;
-use crate::vendors::{Unheard, Vendors};
+use crate::vendors::Vendors;
 
 /// How often what has gathered is handed over and the line is looked at.
 const ROUND: Duration = Duration::from_millis(400);
@@ -286,113 +286,6 @@ impl CallTask {
             self.scratch.0 = outputs;
             next = self.scratch.1.pop_front();
         }
-    }
-
-    /// Does all that one input led to: everything for the carrier is fed, then flushed once.
-    async fn act(&mut self, at: Tick, outputs: &mut Vec<Output>) {
-        let (mut fed, mut cleared) = (false, None);
-        for output in outputs.drain(..) {
-            let follows = match output {
-                Output::Carrier(message) => {
-                    fed = true;
-                    if matches!(message, ToCarrier::Clear) {
-                        cleared = Some(Instant::now());
-                    }
-                    self.feed(at, message).await;
-                    None
-                }
-                Output::Listen(what) => self.vendors.listen(what, &mut self.counts.overruns),
-                Output::Think { turn, prompt } => self.vendors.think(&self.agent, turn, prompt),
-                Output::Voice { utterance, say } => {
-                    self.scratch.1.extend(self.vendors.voice(&self.agent, utterance, say));
-                    None
-                }
-                Output::Converse(what) => self.vendors.converse(what, &mut self.counts.overruns),
-                Output::Hurry(turn) => {
-                    self.vendors.hurry(turn);
-                    None
-                }
-                Output::RunTool { tool, name, arguments } => {
-                    self.vendors.run_tool((&self.agent, self.keeper.record()), tool, (&name, arguments))
-                }
-                Output::StopTool(tool) => {
-                    self.vendors.stop_tool(tool);
-                    None
-                }
-                Output::StopThinking(turn) => {
-                    self.vendors.stop_thinking(turn);
-                    None
-                }
-                Output::StopVoice(utterance) => {
-                    self.vendors.stop_voice(utterance);
-                    None
-                }
-                Output::Event(event) => self.happened(at, &event),
-                Output::Ended { reason, detail } => {
-                    self.ended = Some(reason);
-                    self.take_notes();
-                    self.vendors = Vendors::new();
-                    self.keeper.finish(reason, detail, at);
-                    None
-                }
-            };
-            self.scratch.1.extend(follows);
-        }
-        if fed && let Some(socket) = &mut self.carrier.socket {
-            let sent = socket.flush().await;
-            if let Some(decided) = cleared {
-                self.gateway.metrics.cleared(decided.elapsed());
-            }
-            self.sent(sent);
-        }
-    }
-
-    /// Takes the vendors that wait for this call, or opens them now. Gives what the core is to be told when nothing
-    /// listens.
-    fn open_vendors(&mut self) -> Option<Input> {
-        let (gateway, agent, rate) = (&self.gateway, &self.agent, self.carrier.rate);
-        if self.vendors.are_unopened()
-            && let Some(ready) = gateway.prepared.take(&self.seat.session.call, agent, rate)
-        {
-            self.vendors = ready;
-        }
-        let mut opened = self.vendors.open(agent, rate);
-        if matches!(opened, Err(Unheard::NoRoom(_))) && gateway.prepared.give_up() > 0 {
-            opened = self.vendors.open(agent, rate);
-        }
-        let unheard = opened.err()?;
-        tracing::error!(?unheard, "nothing listens to this call");
-        Some(unheard.told(agent))
-    }
-
-    /// Puts what vendors noted into the record.
-    fn take_notes(&mut self) {
-        for (when, note) in self.vendors.notes() {
-            self.keeper.note(self.clock.tick(when), note);
-        }
-    }
-
-    fn happened(&mut self, at: Tick, event: &Event) -> Option<Input> {
-        trace::event(event);
-        if matches!(event, Event::Latency { .. } | Event::VendorFailed { .. }) {
-            self.take_notes();
-        }
-        self.keeper.event(at, event);
-        match event {
-            Event::Answered { lazily } => {
-                self.gateway.metrics.answered(Duration::from_micros(at.0));
-                if *lazily {
-                    self.keeper.answered(self.carrier.rate);
-                    return self.open_vendors();
-                }
-            }
-            Event::CarrierDelay { carrier_us, .. } => {
-                self.gateway.metrics.carrier(Duration::from_micros(*carrier_us));
-            }
-            Event::Latency { parts, .. } => self.gateway.metrics.turn(parts, self.keeper.serving()),
-            _ => {}
-        }
-        None
     }
 }
 
