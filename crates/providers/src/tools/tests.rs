@@ -106,7 +106,7 @@ fn options(url: String) -> ToolOptions {
 
 fn facts() -> CallFacts {
     let custom = BTreeMap::from([("plan".to_owned(), "gold".to_owned())]);
-    let (from, to) = ("+919812345678".to_owned(), "08047112233".to_owned());
+    let (from, to) = ("+919876543210".to_owned(), "08047112233".to_owned());
     CallFacts { call_id: "call_1".to_owned(), from, to, agent: "desk".to_owned(), custom }
 }
 
@@ -150,12 +150,12 @@ async fn arguments_headers_and_what_the_server_knows_arrive() {
 
     let asked = server.requests();
     assert!(
-        asked[0].starts_with("GET /v1/items/a%20b?plan=gold&count=2&phone=%2B919812345678 HTTP/1.1\r\n"),
+        asked[0].starts_with("GET /v1/items/a%20b?plan=gold&count=2&phone=%2B919876543210 HTTP/1.1\r\n"),
         "{asked:?}"
     );
     assert!(asked[0].contains("x-call: call_1\r\n") && asked[0].contains("authorization: Bearer s3cret\r\n"));
     assert!(asked[1].starts_with("POST /v1/items/x?plan=gold HTTP/1.1\r\n"), "{asked:?}");
-    assert!(asked[1].ends_with("\r\n\r\n{\"phone\":\"+919812345678\"}"), "{asked:?}");
+    assert!(asked[1].ends_with("\r\n\r\n{\"phone\":\"+919876543210\"}"), "{asked:?}");
 }
 
 /// The model does what whoever is on the phone says.
@@ -174,7 +174,7 @@ async fn a_model_that_obeys_an_attacker_sends_nothing_that_is_forbidden() {
         r#"{"id": "a\r\nHost: evil.example"}"#,
         r#"{"id": 7}"#,
         r#"{"id": null}"#,
-        r#"{"id": "x", "phone": "+911234567890"}"#,
+        r#"{"id": "x", "phone": "+919800000001"}"#,
         r#"{"id": "x", "call_id": "call_2"}"#,
         r#"{"id": "x", "url": "http://169.254.169.254/"}"#,
         r#"{"id": "x", "count": "many"}"#,
@@ -195,7 +195,7 @@ async fn a_model_that_obeys_an_attacker_sends_nothing_that_is_forbidden() {
     }
     for request in server.requests() {
         assert!(request.starts_with("GET /v1/items/"), "{request}");
-        assert!(request.contains("?phone=%2B919812345678 HTTP/1.1"), "{request}");
+        assert!(request.contains("?phone=%2B919876543210 HTTP/1.1"), "{request}");
     }
 }
 
