@@ -196,7 +196,7 @@ impl World {
             6 | 7 => Heard::TurnOver(text),
             8 | 9 => Heard::Likely(text),
             10 => Heard::GoesOn,
-            11 if self.at.0 % 7 == 0 => Heard::Lost(Fault::slow()),
+            11 if self.at.0.is_multiple_of(7) => Heard::Lost(Fault::slow()),
             _ => Heard::Final(text),
         };
         self.give(Input::Heard { speech, what });

@@ -114,7 +114,6 @@ fn is_loud(payload: &[u8]) -> bool {
 }
 
 impl Server {
-    #[expect(clippy::result_large_err, reason = "the library's own type")]
     async fn answer(&self, stream: TcpStream) {
         let mut rate = 8000;
         if self.fault == Fault::SlowHandshake {

@@ -25,11 +25,11 @@ fn found(text: &str) -> ToolAnswer {
 
 /// What the model was shown when it was asked last.
 fn last_prompt(story: &Story) -> Vec<String> {
-    let prompts = story.outputs.iter().filter_map(|(_, output)| match output {
+    let mut prompts = story.outputs.iter().filter_map(|(_, output)| match output {
         Output::Think { prompt, .. } => Some(prompt),
         _ => None,
     });
-    let messages = &prompts.last().unwrap().messages;
+    let messages = &prompts.next_back().expect("the model was asked").messages;
     messages
         .iter()
         .map(|message| match message {

@@ -78,7 +78,7 @@ pub(super) fn ear(plan: LinkPlan, shell: &Shell<'_>) -> Result<Built<dyn SpeechT
     let net = shell.net.clone();
     if way.transport == Transport::Websocket {
         let dialect: Arc<dyn EarSocketDialect> = match way.api {
-            Api::Deepgram => deepgram::ear_socket(options).into(),
+            Api::Deepgram => deepgram::ear_socket(options),
             Api::Openai => Arc::new(RealtimeTranscription::new(options)),
             Api::Elevenlabs => Arc::new(ScribeSocket::new(options)),
             _ => return Err(missing(&link)),
@@ -86,7 +86,7 @@ pub(super) fn ear(plan: LinkPlan, shell: &Shell<'_>) -> Result<Built<dyn SpeechT
         return built!(SocketEar::new(link, dialect, net), way, deadline);
     }
     let dialect: Arc<dyn EarDialect> = match way.api {
-        Api::Deepgram => deepgram::ear(options).into(),
+        Api::Deepgram => deepgram::ear(options),
         Api::Openai => Arc::new(Transcriptions::new(options)),
         Api::Google => Arc::new(GoogleEar::new(options)),
         Api::Elevenlabs => Arc::new(Scribe::new(options)),
@@ -115,14 +115,14 @@ pub(super) fn voice(plan: LinkPlan, shell: &Shell<'_>) -> Result<Built<dyn TextT
     let net = shell.net.clone();
     if way.transport == Transport::Websocket {
         let dialect: Arc<dyn VoiceSocketDialect> = match way.api {
-            Api::Deepgram => deepgram::voice_socket(options).into(),
+            Api::Deepgram => deepgram::voice_socket(options),
             Api::Elevenlabs => Arc::new(ElevenVoiceSocket::new(options)),
             _ => return Err(missing(&link)),
         };
         return built!(patient!(SocketVoice::new(link, dialect, net), deadline), way, deadline);
     }
     let dialect: Arc<dyn VoiceDialect> = match way.api {
-        Api::Deepgram => deepgram::voice(options).into(),
+        Api::Deepgram => deepgram::voice(options),
         Api::Openai => Arc::new(Speech::new(options)),
         Api::Google => Arc::new(GoogleVoice::new(options)),
         Api::Elevenlabs => Arc::new(ElevenVoice::new(options)),

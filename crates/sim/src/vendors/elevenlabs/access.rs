@@ -14,6 +14,11 @@ use crate::vendors::{Fault, Seen, World};
 /// The parameters of a request.
 pub(super) type Parameters = BTreeMap<String, String>;
 
+/// The query of a request; empty where it is none.
+pub(super) fn parameters(uri: &Uri) -> Parameters {
+    Query::try_from_uri(uri).map(|Query(parameters)| parameters).unwrap_or_default()
+}
+
 /// Somebody with a key.
 #[derive(Debug, Clone)]
 pub(super) struct Guest {

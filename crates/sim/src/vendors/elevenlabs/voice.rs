@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use audio::{Pcm, SampleRate, g711};
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Uri, header};
 use serde_json::Value;
 
-use super::access::{Guest, Parameters, pause, refuse};
+use super::access::{Guest, Parameters, parameters, pause, refuse};
 use crate::vendors::sound::spoken;
 use crate::vendors::{Fault, World};
 
@@ -72,11 +72,11 @@ pub(super) fn takes_language(model: &str) -> Option<bool> {
 pub(super) async fn speak(
     State(world): State<World>,
     Path(voice): Path<String>,
-    Query(parameters): Query<Parameters>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let parameters = parameters(&uri);
     let answered = async {
         let guest = Guest::admit(world, "elevenlabs/speak", &uri, &headers).await?;
         guest.note(|seen| seen.body = String::from_utf8_lossy(&body).into_owned());

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{HeaderMap, Uri};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::access::{Guest, Parameters, refuse};
+use super::access::{Guest, parameters, refuse};
 use super::socket::{Act, Machine, Outbox, run};
 use super::voice::{Format, takes_language};
 use crate::vendors::{Fault, World};
@@ -52,11 +52,11 @@ const KNOWN: [&str; 10] = [
 pub(super) async fn socket(
     State(world): State<World>,
     Path(voice): Path<String>,
-    Query(parameters): Query<Parameters>,
     uri: Uri,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    let parameters = parameters(&uri);
     let admitted = async {
         let guest = Guest::admit(world, "elevenlabs/multi", &uri, &headers).await?;
         if let Some(unknown) = parameters.keys().find(|name| !KNOWN.contains(&name.as_str())) {

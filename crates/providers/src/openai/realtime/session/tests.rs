@@ -13,7 +13,7 @@ use crate::{ConverseSpec, DialectOptions, RoleOptions};
 
 const EVENTS: &str = include_str!("../../../../../../fixtures/openai/realtime.jsonl");
 
-fn dialect(body: Value) -> Realtime {
+fn dialect(body: &Value) -> Realtime {
     Realtime::new(DialectOptions {
         base: "https://api.openai.com/v1".parse().unwrap(),
         key: Some("sk-real-key".to_owned().into()),
@@ -61,7 +61,7 @@ fn lines(text: &str) -> Vec<String> {
 
 /// A session that is set up.
 fn ready() -> Box<dyn AgentSession> {
-    let mut session = dialect(json!({})).session(&spec());
+    let mut session = dialect(&json!({})).session(&spec());
     feed(&mut *session, &lines(EVENTS)[..2]);
     assert!(session.is_ready());
     session
@@ -73,7 +73,7 @@ fn kinds(events: &[Value]) -> Vec<&str> {
 
 #[test]
 fn the_socket_is_opened_with_the_key_and_nothing_of_the_beta() {
-    let request = dialect(json!({})).connect(&spec());
+    let request = dialect(&json!({})).connect(&spec());
     assert_eq!(request.url.as_str(), "wss://api.openai.com/v1/realtime?model=gpt-realtime");
     let names = request.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
     assert_eq!(names, ["authorization"]);
@@ -83,7 +83,7 @@ fn the_socket_is_opened_with_the_key_and_nothing_of_the_beta() {
 
 #[test]
 fn a_conversation_is_understood_from_the_first_event_to_the_last() {
-    let mut session = dialect(json!({})).session(&spec());
+    let mut session = dialect(&json!({})).session(&spec());
     let (sent, out) = feed(&mut *session, &lines(EVENTS));
     assert_eq!(kinds(&sent), ["session.update"]);
     let item = ItemId(0);
@@ -124,7 +124,7 @@ fn the_betas_names_mean_the_same() {
     let old = EVENTS
         .replace("response.output_audio", "response.audio")
         .replace("conversation.item.added", "conversation.item.created");
-    let understood = |text: &str| feed(&mut *dialect(json!({})).session(&spec()), &lines(text)).1;
+    let understood = |text: &str| feed(&mut *dialect(&json!({})).session(&spec()), &lines(text)).1;
     assert_eq!(understood(&old), understood(EVENTS));
 }
 
@@ -137,7 +137,7 @@ fn the_operators_fields_are_laid_over_the_session() {
             "output": { "speed": 1.1 },
         },
     });
-    let mut session = dialect(body).session(&spec());
+    let mut session = dialect(&body).session(&spec());
     let (sent, _) = feed(&mut *session, &lines(EVENTS)[..1]);
     let wanted = &sent[0]["session"];
     assert_eq!(wanted["max_output_tokens"], 500);
