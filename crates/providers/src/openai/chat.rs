@@ -10,8 +10,8 @@ use crate::DialectOptions;
 use crate::dialect::{Called, HttpRequest, ModelDecoder, ModelDialect, Refusal, Refuses, Turn, turns};
 
 const DEFAULT_MODEL: &str = "gpt-4o-mini";
-/// No answer on the phone is as long. Older and compatible servers know the field as `max_tokens`; an operator sets
-/// that one and takes this one out (`body = { max_tokens = 200, max_completion_tokens = null }`).
+/// No answer on the phone is as long. Older and compatible servers know the field as `max_tokens`; where an operator
+/// sets that one (`body = { max_tokens = 200 }`), this one is not sent.
 const MOST_TOKENS: u32 = 1_000;
 
 /// A language model behind chat completions.
@@ -38,8 +38,10 @@ impl ModelDialect for Chat {
             "messages": messages(prompt),
             "stream": true,
             "stream_options": {"include_usage": true},
-            "max_completion_tokens": MOST_TOKENS,
         });
+        if !self.0.role.body.contains_key("max_tokens") {
+            body["max_completion_tokens"] = MOST_TOKENS.into();
+        }
         if !prompt.tools.is_empty() {
             body["tools"] = prompt.tools.iter().map(tool).collect();
             body["tool_choice"] = "auto".into();

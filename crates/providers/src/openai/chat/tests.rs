@@ -36,8 +36,7 @@ fn the_request_is_the_documented_one() {
 
 #[test]
 fn an_older_server_gets_its_own_field_for_the_limit() {
-    let body =
-        r#"{"max_tokens": 200, "max_completion_tokens": null, "temperature": 0.4, "stream_options": null}"#;
+    let body = r#"{"max_tokens": 200, "temperature": 0.4, "stream_options": null}"#;
     let role = RoleOptions { body: serde_json::from_str(body).unwrap(), ..RoleOptions::default() };
     let mut options = golden::options(RoleOptions { model: Some("llama".to_owned()), ..role });
     options.key = None;
