@@ -258,7 +258,7 @@ async fn an_unanswered_end_is_settled_by_the_pause() {
     call.speaks(1, 800);
     call.finish(1);
     call.quiet(200);
-    assert_eq!(call.settled(1).await.1, Ok(Heard::Final("what are your opening hours".to_owned())));
+    assert_eq!(call.settled(1).await.1, Ok(Heard::Pause("what are your opening hours".to_owned())));
 }
 
 /// The vendor closes after so long without anything: half of 10 s here, in which a sign of life is sent.
