@@ -102,7 +102,7 @@ impl Call {
                 Self::happened(out, Event::Result { name: text("name"), value });
                 ("noted", true)
             }
-            _ => ("this line can't do that; what the caller presses is told to you", false),
+            _ => ("this line can't do that", false),
         };
         self.tool_settled(at, (turn, &name, at), (id, result.to_owned(), ok), out);
     }
