@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::http::HttpLink;
-use super::{Net, Patience, Probe, TokenSource};
+use super::{Net, Patience, Probe};
 use crate::dialect::EarDialect;
 use crate::{Answers, LinkId, ListenSpec, QueueFull, Recogniser, Refused, SpeechToText};
 
@@ -26,41 +26,24 @@ const LONGEST_ANSWER: usize = 1 << 20;
 /// So many stretches of one call may wait for their text.
 const AT_ONCE: usize = 8;
 
-/// A recogniser that is asked over HTTP.
-#[derive(Clone)]
-pub struct HttpEar {
-    link: HttpLink<dyn EarDialect>,
-}
+/// A recogniser that is asked over HTTP. Its patience: `first` is from the end of a stretch to its whole text.
+pub type HttpEar = HttpLink<dyn EarDialect>;
 
 impl HttpEar {
     /// The recogniser behind `dialect`.
     pub fn new(link: LinkId, dialect: Arc<dyn EarDialect>, net: Arc<Net>) -> Self {
-        Self { link: HttpLink::new(link, dialect, net, Patience::first(TEXT)) }
-    }
-
-    /// The same with tokens that change.
-    #[must_use]
-    pub fn with_tokens(mut self, tokens: Arc<dyn TokenSource>) -> Self {
-        self.link.tokens = Some(tokens);
-        self
-    }
-
-    /// The same with another patience: `first` is from the end of a stretch to its whole text.
-    #[must_use]
-    pub const fn with_patience(mut self, patience: Patience) -> Self {
-        self.link.patience = patience;
-        self
+        Self::over(link, dialect, net, Patience::first(TEXT))
     }
 }
 
 impl SpeechToText for HttpEar {
     fn name(&self) -> &str {
-        &self.link.id.vendor
+        &self.id.vendor
     }
 
     fn open(&self, spec: &ListenSpec, answers: Answers) -> Result<Box<dyn Recogniser>, Refused> {
         Ok(Box::new(Ear {
-            link: self.link.clone(),
+            link: self.clone(),
             spec: Arc::new(spec.clone()),
             answers,
             kept: VecDeque::new(),
@@ -73,17 +56,17 @@ impl SpeechToText for HttpEar {
 
 impl Probe for HttpEar {
     fn link(&self) -> &LinkId {
-        &self.link.id
+        &self.id
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<Duration, Fault>> {
-        Box::pin(self.link.probe(self.link.dialect.probe()))
+        Box::pin(self.try_out(self.dialect.probe()))
     }
 }
 
 /// The recogniser in one call.
 struct Ear {
-    link: HttpLink<dyn EarDialect>,
+    link: HttpEar,
     spec: Arc<ListenSpec>,
     answers: Answers,
     /// The stretch that is spoken, or what was heard just now.
@@ -158,7 +141,7 @@ impl Drop for Ear {
     }
 }
 
-async fn hear(link: &HttpLink<dyn EarDialect>, samples: &[i16], spec: &ListenSpec) -> Result<String, Fault> {
+async fn hear(link: &HttpEar, samples: &[i16], spec: &ListenSpec) -> Result<String, Fault> {
     if samples.is_empty() {
         return Ok(String::new());
     }

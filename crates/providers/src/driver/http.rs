@@ -22,8 +22,8 @@ const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// What stands in for an answer where garbage is injected.
 const GARBAGE: &[u8] = b"\xff\xfe<!doctype html><p>injected garbage";
 
-/// A vendor's API behind one dialect, over HTTP.
-pub(super) struct HttpLink<D: ?Sized> {
+/// A vendor's API behind one dialect, over HTTP. What it can be asked is its role's.
+pub struct HttpLink<D: ?Sized> {
     pub(super) id: LinkId,
     pub(super) dialect: Arc<D>,
     pub(super) net: Arc<Net>,
@@ -51,8 +51,22 @@ pub(super) struct Answered {
 }
 
 impl<D: ?Sized> HttpLink<D> {
-    pub(super) const fn new(id: LinkId, dialect: Arc<D>, net: Arc<Net>, patience: Patience) -> Self {
+    pub(super) const fn over(id: LinkId, dialect: Arc<D>, net: Arc<Net>, patience: Patience) -> Self {
         Self { id, dialect, net, tokens: None, patience }
+    }
+
+    /// The same with tokens that change.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: Arc<dyn TokenSource>) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// The same with another patience; each driver says what it counts.
+    #[must_use]
+    pub const fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
     }
 }
 
@@ -78,7 +92,7 @@ impl<D: Refuses + ?Sized> HttpLink<D> {
     }
 
     /// Asks and throws the answer away. Gives how long it took.
-    pub(super) async fn probe(&self, request: HttpRequest) -> Result<Duration, Fault> {
+    pub(super) async fn try_out(&self, request: HttpRequest) -> Result<Duration, Fault> {
         let start = Instant::now();
         let mut answer = self.ask(request, start + self.patience.first).await?;
         let took = start.elapsed();

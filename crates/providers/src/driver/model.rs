@@ -9,43 +9,26 @@ use tokio::time::Instant;
 
 use super::http::{Answered, HttpLink};
 use super::pace::Pace;
-use super::{Net, Patience, Probe, TokenSource};
+use super::{Net, Patience, Probe};
 use crate::dialect::{ModelDialect, SseDecoder};
 use crate::{Answers, LanguageModel, LinkId, Running};
 
 /// How long the first token may take, where nothing else is said.
 const FIRST_TOKEN: Duration = Duration::from_secs(4);
 
-/// A language model that is asked over HTTP.
-#[derive(Clone)]
-pub struct HttpModel {
-    link: HttpLink<dyn ModelDialect>,
-}
+/// A language model that is asked over HTTP. Its patience: `first` is from the question to the first words, `between`
+/// from one event to the next.
+pub type HttpModel = HttpLink<dyn ModelDialect>;
 
 impl HttpModel {
     /// The model behind `dialect`.
     pub fn new(link: LinkId, dialect: Arc<dyn ModelDialect>, net: Arc<Net>) -> Self {
-        Self { link: HttpLink::new(link, dialect, net, Patience::first(FIRST_TOKEN)) }
-    }
-
-    /// The same with tokens that change.
-    #[must_use]
-    pub fn with_tokens(mut self, tokens: Arc<dyn TokenSource>) -> Self {
-        self.link.tokens = Some(tokens);
-        self
-    }
-
-    /// The same with another patience: `first` is from the question to the first words, `between` from one event
-    /// to the next.
-    #[must_use]
-    pub const fn with_patience(mut self, patience: Patience) -> Self {
-        self.link.patience = patience;
-        self
+        Self::over(link, dialect, net, Patience::first(FIRST_TOKEN))
     }
 
     async fn answer(&self, turn: TurnId, prompt: &Prompt, answers: &Answers) -> Result<(), Fault> {
-        let mut pace = Pace::asked(Instant::now(), self.link.patience);
-        let mut answered = self.link.ask(self.link.dialect.request(prompt), pace.due()).await?;
+        let mut pace = Pace::asked(Instant::now(), self.patience);
+        let mut answered = self.ask(self.dialect.request(prompt), pace.due()).await?;
         if answered.is_silenced() {
             give(turn, Thought::Done, answers).await;
             return Ok(());
@@ -54,7 +37,7 @@ impl HttpModel {
             return Err(Fault::new(FaultClass::Garbage, "it answered with a web page"));
         }
         let mut events = SseDecoder::new();
-        let mut decoder = self.link.dialect.decoder();
+        let mut decoder = self.dialect.decoder();
         let mut thoughts = Vec::new();
         let mut has_begun = false;
         while let Some(piece) = answered.piece(pace.due()).await? {
@@ -110,11 +93,11 @@ async fn give(turn: TurnId, what: Thought, answers: &Answers) -> bool {
 
 impl LanguageModel for HttpModel {
     fn name(&self) -> &str {
-        &self.link.id.vendor
+        &self.id.vendor
     }
 
     fn warm(&self) {
-        self.link.net.warm(&self.link.dialect.probe().url);
+        self.net.warm(&self.dialect.probe().url);
     }
 
     fn ask(&self, turn: TurnId, prompt: Prompt, answers: Answers) -> Running {
@@ -129,10 +112,10 @@ impl LanguageModel for HttpModel {
 
 impl Probe for HttpModel {
     fn link(&self) -> &LinkId {
-        &self.link.id
+        &self.id
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<Duration, Fault>> {
-        Box::pin(self.link.probe(self.link.dialect.probe()))
+        Box::pin(self.try_out(self.dialect.probe()))
     }
 }

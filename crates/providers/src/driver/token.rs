@@ -29,7 +29,7 @@ pub struct ExchangedTokens {
 impl ExchangedTokens {
     /// Tokens that `dialect` asks for. Nothing is asked until one is needed.
     pub fn new(link: LinkId, dialect: Arc<dyn TokenDialect>, net: Arc<Net>) -> Self {
-        Self { link: HttpLink::new(link, dialect, net, Patience::first(FIRST)), kept: Mutex::new(None) }
+        Self { link: HttpLink::over(link, dialect, net, Patience::first(FIRST)), kept: Mutex::new(None) }
     }
 
     async fn ask(&self) -> Result<SecretString, Fault> {

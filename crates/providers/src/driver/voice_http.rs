@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::http::HttpLink;
 use super::pace::Pace;
-use super::{Net, Patience, Probe, TokenSource};
+use super::{Net, Patience, Probe};
 use crate::dialect::VoiceDialect;
 use crate::{Answers, LinkId, Running, Speaker, TextToSpeech, VoiceSpec};
 
@@ -21,61 +21,44 @@ const LONGEST_US: u64 = 180_000_000;
 /// Less audio than this is no progress.
 const ENOUGH_US: u64 = 100_000;
 
-/// A voice that is asked over HTTP.
-#[derive(Clone)]
-pub struct HttpVoice {
-    link: HttpLink<dyn VoiceDialect>,
-}
+/// A voice that is asked over HTTP. Its patience: `first` is from the text to the first audio, `between` is how long
+/// 100 ms of audio may take afterwards.
+pub type HttpVoice = HttpLink<dyn VoiceDialect>;
 
 impl HttpVoice {
     /// The voice behind `dialect`.
     pub fn new(link: LinkId, dialect: Arc<dyn VoiceDialect>, net: Arc<Net>) -> Self {
-        Self { link: HttpLink::new(link, dialect, net, Patience::first(FIRST_SOUND)) }
-    }
-
-    /// The same with tokens that change.
-    #[must_use]
-    pub fn with_tokens(mut self, tokens: Arc<dyn TokenSource>) -> Self {
-        self.link.tokens = Some(tokens);
-        self
-    }
-
-    /// The same with another patience: `first` is from the text to the first audio, `between` is how long 100 ms
-    /// of audio may take afterwards.
-    #[must_use]
-    pub const fn with_patience(mut self, patience: Patience) -> Self {
-        self.link.patience = patience;
-        self
+        Self::over(link, dialect, net, Patience::first(FIRST_SOUND))
     }
 }
 
 impl TextToSpeech for HttpVoice {
     fn name(&self) -> &str {
-        &self.link.id.vendor
+        &self.id.vendor
     }
 
     fn warm(&self) {
-        self.link.net.warm(&self.link.dialect.probe().url);
+        self.net.warm(&self.dialect.probe().url);
     }
 
     fn open(&self, spec: &VoiceSpec, answers: Answers) -> Box<dyn Speaker> {
-        Box::new(Mouth { link: self.link.clone(), spec: spec.clone(), answers })
+        Box::new(Mouth { link: self.clone(), spec: spec.clone(), answers })
     }
 }
 
 impl Probe for HttpVoice {
     fn link(&self) -> &LinkId {
-        &self.link.id
+        &self.id
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<Duration, Fault>> {
-        Box::pin(self.link.probe(self.link.dialect.probe()))
+        Box::pin(self.try_out(self.dialect.probe()))
     }
 }
 
 /// The voice in one call.
 struct Mouth {
-    link: HttpLink<dyn VoiceDialect>,
+    link: HttpVoice,
     spec: VoiceSpec,
     answers: Answers,
 }
@@ -95,7 +78,7 @@ impl Speaker for Mouth {
 }
 
 async fn say(
-    link: &HttpLink<dyn VoiceDialect>,
+    link: &HttpVoice,
     spec: &VoiceSpec,
     utterance: UtteranceId,
     text: &str,
