@@ -1,44 +1,27 @@
 //! The bytes of a voice as samples: raw as they were asked for, and a WAV file or an error where one comes instead.
 
-use audio::{PcmBytes, SampleRate, g711};
+use audio::SampleRate;
 use call::Fault;
 
 use super::account;
 use super::messages::garbage;
-use crate::dialect::{AudioDecoder, Refusal};
+use crate::dialect::{AudioDecoder, Coding, RawSamples, Refusal};
 
 /// A WAV header with all its chunks is much shorter; what is longer is none.
 const LONGEST_HEADER: usize = 4_096;
-
-/// How a sample is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coding {
-    Linear,
-    Mulaw,
-    Alaw,
-}
 
 /// Raw samples, and WAV where it comes all the same.
 #[derive(Debug)]
 pub(super) struct Samples {
     rate: SampleRate,
-    coding: Coding,
-    pcm: PcmBytes,
+    raw: RawSamples,
     /// The first bytes, until it is known whether they are a header; `None` after that.
     head: Option<Vec<u8>>,
 }
 
 impl Samples {
     pub(super) const fn new(rate: SampleRate, coding: Coding) -> Self {
-        Self { rate, coding, pcm: PcmBytes::new(), head: Some(Vec::new()) }
-    }
-
-    fn samples(&mut self, bytes: &[u8], out: &mut Vec<i16>) {
-        match self.coding {
-            Coding::Linear => self.pcm.push(bytes, out),
-            Coding::Mulaw => g711::mulaw_decode_into(bytes, out),
-            Coding::Alaw => g711::alaw_decode_into(bytes, out),
-        }
+        Self { rate, raw: RawSamples::new(coding), head: Some(Vec::new()) }
     }
 
     /// Takes the format out of a header.
@@ -49,12 +32,13 @@ impl Samples {
         else {
             return Err(garbage("a WAV header that is not of one channel"));
         };
-        self.coding = match (tag, bits) {
+        let coding = match (tag, bits) {
             (1, 16) => Coding::Linear,
-            (7, 8) => Coding::Mulaw,
-            (6, 8) => Coding::Alaw,
+            (7, 8) => Coding::MuLaw,
+            (6, 8) => Coding::ALaw,
             _ => return Err(garbage("a WAV header of another coding")),
         };
+        self.raw = RawSamples::new(coding);
         let hz = u32::from(high) << 16 | u32::from(low);
         self.rate = SampleRate::try_from(hz).map_err(|error| garbage(&error.to_string()))?;
         Ok(())
@@ -94,7 +78,7 @@ impl AudioDecoder for Samples {
 
     fn bytes(&mut self, bytes: &[u8], out: &mut Vec<i16>) -> Result<(), Fault> {
         let Some(mut head) = self.head.take() else {
-            self.samples(bytes, out);
+            self.raw.push(bytes, out);
             return Ok(());
         };
         head.extend_from_slice(bytes);
@@ -103,7 +87,7 @@ impl AudioDecoder for Samples {
             return Ok(());
         }
         match self.begin(&head)? {
-            Some(at) => self.samples(&head[at..], out),
+            Some(at) => self.raw.push(&head[at..], out),
             None => self.head = Some(head),
         }
         Ok(())
@@ -112,7 +96,7 @@ impl AudioDecoder for Samples {
     fn end(&mut self, out: &mut Vec<i16>) -> Result<(), Fault> {
         // Too short to tell: four bytes that only look like the beginning of a header are samples.
         match self.head.take() {
-            Some(head) if head.len() < 4 => self.samples(&head, out),
+            Some(head) if head.len() < 4 => self.raw.push(&head, out),
             Some(_) => return Err(garbage("a WAV header and no samples")),
             None => {}
         }

@@ -7,9 +7,9 @@ use serde_json::json;
 use super::VOICE;
 use super::account::{self, Account};
 use super::messages::garbage;
-use super::samples::{Apology, Coding, Samples};
+use super::samples::{Apology, Samples};
 use crate::VoiceSpec;
-use crate::dialect::{AudioDecoder, HttpRequest, Refusal, Refuses, VoiceDialect, one_line};
+use crate::dialect::{AudioDecoder, Coding, HttpRequest, Refusal, Refuses, VoiceDialect, one_line};
 
 /// The voice over HTTP.
 #[derive(Debug)]
@@ -46,8 +46,8 @@ impl Account {
     /// How the samples of what comes are written.
     pub(super) fn speech_coding(&self) -> Coding {
         match self.setting("encoding").as_deref() {
-            Some("mulaw") => Coding::Mulaw,
-            Some("alaw") => Coding::Alaw,
+            Some("mulaw") => Coding::MuLaw,
+            Some("alaw") => Coding::ALaw,
             _ => Coding::Linear,
         }
     }
@@ -79,8 +79,8 @@ impl VoiceDialect for Speak {
         let rate = parameter(content_type, "rate").unwrap_or_else(|| self.account.speech_rate(spec));
         let coding = match kind.as_str() {
             "application/json" => return Ok(Box::new(Apology::default())),
-            "audio/basic" | "audio/mulaw" | "audio/x-mulaw" | "audio/pcmu" => Coding::Mulaw,
-            "audio/alaw" | "audio/x-alaw" | "audio/pcma" => Coding::Alaw,
+            "audio/basic" | "audio/mulaw" | "audio/x-mulaw" | "audio/pcmu" => Coding::MuLaw,
+            "audio/alaw" | "audio/x-alaw" | "audio/pcma" => Coding::ALaw,
             ""
             | "application/octet-stream"
             | "binary/octet-stream"

@@ -4,16 +4,16 @@
 
 use std::collections::VecDeque;
 
-use audio::{Pcm, PcmBytes, SampleRate, g711};
+use audio::{Pcm, SampleRate};
 use call::{Fault, FaultClass, UtteranceId, Voiced};
 use serde_json::json;
 
 use super::account::{self, Account};
 use super::messages::{Kind, Notice, read};
-use super::samples::Coding;
 use crate::VoiceSpec;
 use crate::dialect::{
-    Flow, Frame, Refusal, Refuses, SocketRequest, VoiceSession, VoiceSocketDialect, one_line,
+    Coding, Flow, Frame, RawSamples, Refusal, Refuses, SocketRequest, VoiceSession, VoiceSocketDialect,
+    one_line,
 };
 
 /// The vendor flushes 20 times in 60 s and answers more with a warning. For so long this link is then left alone.
@@ -74,13 +74,12 @@ enum Vendor {
 #[derive(Debug)]
 struct SpeakSession {
     rate: SampleRate,
-    coding: Coding,
     vendor: Vendor,
     /// What the vendor has; the first one is being spoken.
     sent: VecDeque<Asked>,
     /// What it is to get after its `Cleared`.
     held: VecDeque<Asked>,
-    pcm: PcmBytes,
+    raw: RawSamples,
     samples: Vec<i16>,
     closing: bool,
 }
@@ -157,11 +156,10 @@ impl SpeakSession {
     const fn new(rate: SampleRate, coding: Coding) -> Self {
         Self {
             rate,
-            coding,
             vendor: Vendor::Speaks,
             sent: VecDeque::new(),
             held: VecDeque::new(),
-            pcm: PcmBytes::new(),
+            raw: RawSamples::new(coding),
             samples: Vec::new(),
             closing: false,
         }
@@ -173,11 +171,7 @@ impl SpeakSession {
         // While it clears, nothing is sent.
         let Some(first) = self.sent.front() else { return };
         self.samples.clear();
-        match self.coding {
-            Coding::Linear => self.pcm.push(bytes, &mut self.samples),
-            Coding::Mulaw => g711::mulaw_decode_into(bytes, &mut self.samples),
-            Coding::Alaw => g711::alaw_decode_into(bytes, &mut self.samples),
-        }
+        self.raw.push(bytes, &mut self.samples);
         if !self.samples.is_empty() {
             let pcm = Pcm::from(&self.samples[..]);
             out.push((first.utterance, Voiced::Audio { rate: self.rate, pcm }));
@@ -185,7 +179,7 @@ impl SpeakSession {
     }
 
     fn flushed(&mut self, send: &mut Vec<Frame>, out: &mut Vec<(UtteranceId, Voiced)>) {
-        self.pcm.reset();
+        self.raw.reset();
         let Some(done) = self.sent.pop_front() else { return };
         out.push((done.utterance, Voiced::Done));
         let next_is_unwanted = self.sent.front().is_some_and(|next| !next.is_wanted);
@@ -209,7 +203,7 @@ impl SpeakSession {
     fn cleared(&mut self, send: &mut Vec<Frame>) {
         if self.vendor == Vendor::Clears {
             self.vendor = Vendor::Speaks;
-            self.pcm.reset();
+            self.raw.reset();
             for asked in self.held.drain(..) {
                 ask(&asked.text, send);
                 self.sent.push_back(asked);

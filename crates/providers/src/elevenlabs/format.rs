@@ -1,10 +1,10 @@
 //! The sound that ElevenLabs sends, by the name that its `output_format` has: raw samples, never MP3 or Opus.
 
-use audio::{PcmBytes, SampleRate, g711};
+use audio::SampleRate;
 use call::{Fault, FaultClass};
 
 use crate::DialectOptions;
-use crate::dialect::AudioDecoder;
+use crate::dialect::{AudioDecoder, Coding, RawSamples};
 
 /// The name of the query's parameter.
 pub(super) const PARAMETER: &str = "output_format";
@@ -67,30 +67,34 @@ impl Format {
             Self::MuLaw | Self::ALaw => SampleRate::HZ_8000,
         }
     }
+
+    const fn coding(self) -> Coding {
+        match self {
+            Self::Pcm(_) => Coding::Linear,
+            Self::MuLaw => Coding::MuLaw,
+            Self::ALaw => Coding::ALaw,
+        }
+    }
 }
 
 /// Samples out of bytes that were cut anywhere.
 #[derive(Debug, Clone)]
 pub(super) struct Raw {
-    format: Format,
-    odd: PcmBytes,
+    rate: SampleRate,
+    samples: RawSamples,
     is_empty: bool,
 }
 
 impl Raw {
     /// Nothing read yet.
     pub(super) const fn new(format: Format) -> Self {
-        Self { format, odd: PcmBytes::new(), is_empty: true }
+        Self { rate: format.rate(), samples: RawSamples::new(format.coding()), is_empty: true }
     }
 
     /// Appends the samples that `bytes` complete.
     pub(super) fn push(&mut self, bytes: &[u8], out: &mut Vec<i16>) {
         self.is_empty &= bytes.is_empty();
-        match self.format {
-            Format::Pcm(_) => self.odd.push(bytes, out),
-            Format::MuLaw => g711::mulaw_decode_into(bytes, out),
-            Format::ALaw => g711::alaw_decode_into(bytes, out),
-        }
+        self.samples.push(bytes, out);
     }
 
     /// Whether there was nothing at all.
@@ -101,7 +105,7 @@ impl Raw {
 
 impl AudioDecoder for Raw {
     fn rate(&self) -> SampleRate {
-        self.format.rate()
+        self.rate
     }
 
     fn bytes(&mut self, bytes: &[u8], out: &mut Vec<i16>) -> Result<(), Fault> {

@@ -1,9 +1,11 @@
 //! The formats of audio, each way: G.711 mu-law at 8 kHz, or 16-bit PCM at 24 kHz, in base64. The API has no
 //! others but A-law.
 
-use audio::g711::{alaw_decode_into, alaw_encode_into, mulaw_decode_into, mulaw_encode_into};
+use audio::g711::{alaw_encode_into, mulaw_encode_into};
 use audio::{Pcm, Resampler, SampleRate};
 use serde_json::{Value, json};
+
+use crate::dialect::{Coding, RawSamples};
 
 /// So many bytes are looked at before mu-law is believed: 200 ms of it.
 const LOOKED_AT: usize = 1_600;
@@ -29,6 +31,14 @@ impl Format {
         match self {
             Self::MuLaw | Self::ALaw => SampleRate::HZ_8000,
             Self::Pcm24 => SampleRate::HZ_24000,
+        }
+    }
+
+    const fn coding(self) -> Coding {
+        match self {
+            Self::MuLaw => Coding::MuLaw,
+            Self::ALaw => Coding::ALaw,
+            Self::Pcm24 => Coding::Linear,
         }
     }
 
@@ -98,40 +108,28 @@ impl Encoder {
 /// Turns one item's audio into samples.
 #[derive(Debug)]
 pub(super) struct Decoder {
-    format: Format,
-    /// A byte of a sample whose other byte has not come.
-    half: Option<u8>,
+    rate: SampleRate,
+    raw: RawSamples,
     /// How many samples it has given.
     given: usize,
 }
 
 impl Decoder {
     pub(super) const fn new(format: Format) -> Self {
-        Self { format, half: None, given: 0 }
+        Self { rate: format.rate(), raw: RawSamples::new(format.coding()), given: 0 }
     }
 
     /// The samples in `bytes`, cut anywhere.
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> Pcm {
         let mut samples = Vec::with_capacity(bytes.len());
-        match self.format {
-            Format::MuLaw => mulaw_decode_into(bytes, &mut samples),
-            Format::ALaw => alaw_decode_into(bytes, &mut samples),
-            Format::Pcm24 => {
-                for byte in bytes {
-                    match self.half.take() {
-                        Some(low) => samples.push(i16::from_le_bytes([low, *byte])),
-                        None => self.half = Some(*byte),
-                    }
-                }
-            }
-        }
+        self.raw.push(bytes, &mut samples);
         self.given += samples.len();
         samples.into()
     }
 
     /// How much audio it has given, in whole milliseconds.
     pub(super) fn given_ms(&self) -> u64 {
-        self.format.rate().micros(self.given) / 1000
+        self.rate.micros(self.given) / 1000
     }
 }
 
