@@ -5,6 +5,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::body::to_bytes;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::map_request;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
@@ -12,6 +17,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::{Delays, Ledger, Manner};
+
+/// More than the largest file that a vendor takes.
+const LARGEST_BODY: usize = 32 << 20;
 
 /// What all stand-ins share.
 #[derive(Debug, Clone, Default)]
@@ -131,4 +139,15 @@ fn routes(world: &World) -> Router {
         .merge(super::elevenlabs::routes(world))
         .merge(super::google_speech::routes(world))
         .merge(super::openai_realtime::routes(world))
+        .layer(map_request(whole))
+}
+
+/// A request with its body in memory. While bytes of a body wait to be read, the server does not notice that the
+/// client goes away: one that hangs would never know.
+async fn whole(request: Request) -> Result<Request, Response> {
+    let (head, body) = request.into_parts();
+    match to_bytes(body, LARGEST_BODY).await {
+        Ok(body) => Ok(Request::from_parts(head, body.into())),
+        Err(_) => Err(StatusCode::PAYLOAD_TOO_LARGE.into_response()),
+    }
 }
