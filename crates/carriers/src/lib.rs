@@ -2,3 +2,4 @@
 //! what is sent back, and who may connect. A carrier is a folder; nothing above this crate knows its words.
 
 pub mod exotel;
+pub mod rest;

@@ -13,7 +13,7 @@ use control::{
     Capability, Control, DataPlane, Heartbeat, LastFailure, Latency, Link, LinkState, Vendors, router,
 };
 use http::{Request, StatusCode};
-use records::{CallCounters, CallRecord, EndReason};
+use records::{CallRecord, EndReason};
 use serde_json::Value;
 use store::{CallId, Store};
 use tower::ServiceExt;
@@ -125,27 +125,12 @@ impl Fixture {
     fn keep(&self, n: u8) -> CallId {
         let id = CallId::new("2026-11-21T12:00:00Z".parse().unwrap(), [n; 10]);
         let record = CallRecord {
-            id: id.to_string(),
-            carrier: "exotel".into(),
             carrier_call_id: format!("sid-{n}"),
-            stream_id: None,
             agent: "echo".into(),
-            from: None,
-            to: None,
-            custom: BTreeMap::new(),
             sample_rate: 8000,
-            started_at: id.began(),
             ended_at: Some(id.began()),
             end_reason: Some(EndReason::CallerHungUp),
-            end_detail: String::new(),
-            turns: Vec::new(),
-            counters: CallCounters::default(),
-            usage: None,
-            incidents: Vec::new(),
-            results: BTreeMap::new(),
-            transfer: None,
-            recording: None,
-            carrier_report: None,
+            ..CallRecord::new(id.to_string(), "exotel", id.began())
         };
         self.store.begin(id, record.clone()).finish(record);
         assert!(self.store.flush(Duration::from_secs(20)));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use audio::SampleRate;
 use call::{Call, Input, Output, Tick, Timer};
 use carriers::exotel::{Read, Writer};
-use records::{CallCounters, CallRecord, EndReason};
+use records::{CallRecord, CallStatus, EndReason};
 use store::CallId;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, Sleep};
@@ -291,26 +291,10 @@ impl CallTask {
 
 fn new_record(id: CallId, session: &Session, agent: &Agent, rate: SampleRate) -> CallRecord {
     CallRecord {
-        id: id.to_string(),
-        carrier: "exotel".to_owned(),
         carrier_call_id: session.call.clone(),
-        stream_id: None,
+        status: CallStatus::InProgress,
         agent: agent.name.clone(),
-        from: None,
-        to: None,
-        custom: std::collections::BTreeMap::new(),
         sample_rate: rate.hz(),
-        started_at: session.connected_at,
-        ended_at: None,
-        end_reason: None,
-        end_detail: String::new(),
-        turns: Vec::new(),
-        counters: CallCounters::default(),
-        usage: None,
-        incidents: Vec::new(),
-        results: std::collections::BTreeMap::new(),
-        transfer: None,
-        recording: None,
-        carrier_report: None,
+        ..CallRecord::new(id.to_string(), "exotel", session.connected_at)
     }
 }

@@ -162,6 +162,7 @@ impl Keeper {
         self.settle_usage();
         self.record.ended_at = Some(Timestamp::now());
         self.record.end_reason = Some(reason);
+        self.record.status = reason.status();
         self.record.end_detail = detail;
         let Some(mut files) = self.files.take() else { return };
         if let Some(recorder) = self.recorder.take() {

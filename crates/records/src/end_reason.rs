@@ -42,11 +42,27 @@ pub enum EndReason {
     InternalError,
     /// The server died during the call; found at the next start.
     ServerDied,
+    /// The line was busy, or the call was turned down.
+    Busy,
+    /// Nobody answered in time.
+    NoAnswer,
+    /// The call was given up before it was answered.
+    Canceled,
+    /// The carrier says that the call is over, and our side saw nothing of its end.
+    CarrierCompleted,
+    /// The carrier could not put the call through, or lost it.
+    CarrierFailed,
+    /// The carrier refused to dial.
+    DialRefused,
+    /// Whether the carrier was asked to dial could not be found out, and it knows of no such call.
+    NeverDialled,
+    /// No sign of life for too long, and the carrier does not know better.
+    Stale,
 }
 
 impl EndReason {
     /// Every reason, in the order of the list.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 26] = [
         Self::CallerHungUp,
         Self::CarrierStopped,
         Self::CarrierClosed,
@@ -65,6 +81,14 @@ impl EndReason {
         Self::NoCapacity,
         Self::InternalError,
         Self::ServerDied,
+        Self::Busy,
+        Self::NoAnswer,
+        Self::Canceled,
+        Self::CarrierCompleted,
+        Self::CarrierFailed,
+        Self::DialRefused,
+        Self::NeverDialled,
+        Self::Stale,
     ];
 
     /// The name in records, logs and metrics.
@@ -88,6 +112,14 @@ impl EndReason {
             Self::NoCapacity => "no_capacity",
             Self::InternalError => "internal_error",
             Self::ServerDied => "server_died",
+            Self::Busy => "busy",
+            Self::NoAnswer => "no_answer",
+            Self::Canceled => "canceled",
+            Self::CarrierCompleted => "carrier_completed",
+            Self::CarrierFailed => "carrier_failed",
+            Self::DialRefused => "dial_refused",
+            Self::NeverDialled => "never_dialled",
+            Self::Stale => "stale",
         }
     }
 }

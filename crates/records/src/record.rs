@@ -1,11 +1,11 @@
 //! The record of one call, as it is stored and shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::EndReason;
+use crate::{AnsweredBy, CallStatus, Direction, EndReason, Price, Witness};
 
 /// Who spoke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,10 +125,19 @@ pub struct CallCounters {
 pub struct CallRecord {
     /// Our id, `call_` and 26 characters that sort by time.
     pub id: String,
-    /// The carrier's name, `exotel`.
+    /// The carrier's name: `exotel`, `twilio`.
     pub carrier: String,
-    /// The carrier's id of the call.
+    /// The carrier's id of the call; empty until it took the call.
     pub carrier_call_id: String,
+    /// Who called whom.
+    #[serde(default)]
+    pub direction: Direction,
+    /// Where it is.
+    #[serde(default)]
+    pub status: CallStatus,
+    /// Who said how it ended.
+    #[serde(default)]
+    pub status_from: Witness,
     /// The carrier's id of the stream, the latest where there were several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream_id: Option<String>,
@@ -147,6 +156,12 @@ pub struct CallRecord {
     pub sample_rate: u32,
     /// When the call began.
     pub started_at: Timestamp,
+    /// When it was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<Timestamp>,
+    /// Who picked up, where the carrier told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<AnsweredBy>,
     /// When it ended; absent while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
@@ -156,6 +171,15 @@ pub struct CallRecord {
     /// The end in words, where there is more to say than the reason does.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub end_detail: String,
+    /// Who said why it ended.
+    #[serde(default)]
+    pub end_from: Witness,
+    /// How long the carrier says that it took, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_s: Option<u32>,
+    /// What the carrier charges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
     /// What was said.
     pub turns: Vec<TurnRecord>,
     /// What was counted.
@@ -169,6 +193,9 @@ pub struct CallRecord {
     /// The stereo recording's file name in the call's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording: Option<String>,
+    /// Where the carrier keeps recordings of its own.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub carrier_recordings: BTreeSet<String>,
     /// What the model recorded, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub results: BTreeMap<String, String>,
@@ -178,4 +205,10 @@ pub struct CallRecord {
     /// The carrier's own report of the stream's end, as its applet sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carrier_report: Option<BTreeMap<String, String>>,
+    /// Whether what was said is final: the media socket's side is done with the call.
+    #[serde(default)]
+    pub talk_ended: bool,
+    /// When the media socket's side last told what it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub talked_at: Option<Timestamp>,
 }

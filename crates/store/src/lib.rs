@@ -14,6 +14,7 @@
 //! most that; what the death of the machine loses is the file system's affair.
 
 mod archive;
+mod database;
 mod fault;
 mod handle;
 mod id;
@@ -25,6 +26,10 @@ mod repair;
 mod writer;
 
 pub use archive::Archive;
+pub use database::{
+    ApiKey, Applied, CallFilter, CallSummary, CallbackHealth, Database, DatabaseError, DatabaseOptions,
+    Idempotency, InboxEntry, Intent, Scope, StoredEvent, Which,
+};
 pub use fault::{Fault, NoFault};
 pub use handle::{CallFiles, Health, OpenError, Options, Store};
 pub use id::{CallId, NotACallId};

@@ -47,6 +47,7 @@ fn repair_call(layout: &Layout, id: CallId) -> Result<bool, read::ReadError> {
     }
     record.ended_at = Some(last_sign(&folder, &record));
     record.end_reason = Some(EndReason::ServerDied);
+    record.status = EndReason::ServerDied.status();
     write_record(&folder, &record, &mut NoFault)?;
     Ok(true)
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use audio::SampleRate;
-use records::{CallCounters, CallRecord, EndReason};
+use records::{CallRecord, EndReason};
 use store::{CallId, Fault, OpenError, Options, Store};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -23,27 +23,10 @@ fn id(at: &str, n: u8) -> CallId {
 
 fn record(id: CallId) -> CallRecord {
     CallRecord {
-        id: id.to_string(),
-        carrier: "exotel".into(),
         carrier_call_id: format!("sid-of-{id}"),
-        stream_id: None,
         agent: "echo".into(),
-        from: None,
-        to: None,
-        custom: BTreeMap::new(),
         sample_rate: 8000,
-        started_at: id.began(),
-        ended_at: None,
-        end_reason: None,
-        end_detail: String::new(),
-        turns: Vec::new(),
-        counters: CallCounters::default(),
-        usage: None,
-        incidents: Vec::new(),
-        results: BTreeMap::new(),
-        transfer: None,
-        recording: None,
-        carrier_report: None,
+        ..CallRecord::new(id.to_string(), "exotel", id.began())
     }
 }
 

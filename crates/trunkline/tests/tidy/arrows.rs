@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("providers", &["audio", "call"]),
     ("store", &["audio", "records"]),
     ("gateway", &["audio", "call", "carriers", "providers", "records", "store"]),
-    ("control", &["providers", "records", "store"]),
+    ("control", &["carriers", "providers", "records", "store"]),
     ("sim", &["audio", "call", "carriers", "records"]),
     (
         "trunkline",
