@@ -29,6 +29,7 @@ pub(crate) const FREE: &[&str] = &[
 
 /// Keys that hold lists, which the environment gives with commas.
 pub(crate) const LISTS: &[&str] = &[
+    "server.trusted_proxies",
     "agents.*.phrases",
     "agents.*.barge_in.back_channel",
     "agents.*.speech_to_text",
@@ -44,6 +45,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("environment", "`production` or `development`; only the latter lets faults be injected."),
     key("server.listen", "Address and port to listen on. A public address needs authentication."),
     key("server.public_url", "Where carriers reach this server, such as https://voice.example.com."),
+    key(
+        "server.trusted_proxies",
+        "Networks of proxies whose `X-Forwarded-*` headers are believed, such as `10.0.0.0/8`.",
+    ),
     key("server.ws_path", "The path of the carrier's socket."),
     key("server.stream_rate", "The rate that the webhook asks the carrier for: 8000, 16000 or 24000."),
     key(
@@ -79,11 +84,17 @@ pub(crate) const KEYS: &[Key] = &[
     key("log.level", "`error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,gateway=debug`."),
     key("recording.enabled", "Whether both sides of each call are recorded."),
     key("keys.elevenlabs_agent", "The id of the ElevenLabs agent."),
-    key("keys.twilio_account", "The Twilio account's SID."),
-    key("keys.twilio_token", "Secret."),
+    key("keys.twilio_account", "Older name of `twilio.account_sid`."),
+    key("keys.twilio_token", "Secret. Older name of `twilio.auth_token`."),
     key("keys.exotel_account", "The Exotel account's SID."),
     key("keys.exotel_key", "Secret."),
     key("keys.exotel_token", "Secret."),
+    key("twilio.account_sid", "The Twilio account's SID: `AC` and 32 hexadecimal digits."),
+    key(
+        "twilio.auth_token",
+        "Secret. The account's primary auth token; with it calls of Twilio are answered.",
+    ),
+    key("twilio.auth_token_file", "A file that holds the auth token."),
     key(
         "vendors.*.api",
         "`deepgram`, `openai`, `google`, `elevenlabs` or `anthropic`; not needed where the vendor's name is one of them.",
@@ -308,8 +319,8 @@ pub(crate) const ALIASES: &[Alias] = &[
     alias("GOOGLE_APPLICATION_CREDENTIALS", "vendors.google.credentials_file"),
     alias("ELEVENLABS_API_KEY", "vendors.elevenlabs.key"),
     alias("ELEVENLABS_AGENT_ID", "keys.elevenlabs_agent"),
-    alias("TWILIO_ACCOUNT_SID", "keys.twilio_account"),
-    alias("TWILIO_AUTH_TOKEN", "keys.twilio_token"),
+    alias("TWILIO_ACCOUNT_SID", "twilio.account_sid"),
+    alias("TWILIO_AUTH_TOKEN", "twilio.auth_token"),
     alias("EXOTEL_ACCOUNT_SID", "keys.exotel_account"),
     alias("EXOTEL_API_KEY", "keys.exotel_key"),
     alias("EXOTEL_API_TOKEN", "keys.exotel_token"),

@@ -97,6 +97,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Problems> {
         .try_deserialize()
         .map_err(|error| layers::fault(&error, &origins))?;
 
+    config.take_older_names();
     let place = |path: &str| origin_of(path, &origins, &places);
     let mut problems = secrets::read(
         &mut config,

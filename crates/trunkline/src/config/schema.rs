@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use providers::{FaultPlan, VendorTable};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
@@ -22,6 +23,7 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     pub(crate) recording: Recording,
     pub(crate) keys: Keys,
+    pub(crate) twilio: Twilio,
     pub(crate) vendors: VendorTable,
     pub(crate) health: Health,
     pub(crate) faults: FaultPlan,
@@ -39,6 +41,7 @@ impl Default for Config {
             log: Log::default(),
             recording: Recording::default(),
             keys: Keys::default(),
+            twilio: Twilio::default(),
             vendors: VendorTable::new(),
             health: Health::default(),
             faults: FaultPlan::default(),
@@ -72,6 +75,7 @@ pub(crate) struct Health {
 pub(crate) struct Server {
     pub(crate) listen: SocketAddr,
     pub(crate) public_url: Option<String>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) ws_path: String,
     pub(crate) stream_rate: u32,
     #[serde(serialize_with = "redacted")]
@@ -90,6 +94,7 @@ impl Default for Server {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
+            trusted_proxies: Vec::new(),
             ws_path: "/voicebot/ws".to_owned(),
             stream_rate: 8_000,
             token: None,
@@ -220,6 +225,25 @@ pub(crate) struct Keys {
     pub(crate) exotel_key: Option<SecretString>,
     #[serde(serialize_with = "redacted")]
     pub(crate) exotel_token: Option<SecretString>,
+}
+
+/// The account at Twilio. Without its token the routes for Twilio do not answer.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Twilio {
+    pub(crate) account_sid: Option<String>,
+    #[serde(serialize_with = "redacted")]
+    pub(crate) auth_token: Option<SecretString>,
+    pub(crate) auth_token_file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Takes the older names of a carrier's account over where the newer ones are not set.
+    pub(super) fn take_older_names(&mut self) {
+        let Self { keys, twilio, .. } = self;
+        twilio.account_sid = twilio.account_sid.take().or_else(|| keys.twilio_account.take());
+        twilio.auth_token = twilio.auth_token.take().or_else(|| keys.twilio_token.take());
+    }
 }
 
 /// How a secret is written: that there is one, and nothing of it.

@@ -37,6 +37,12 @@ pub(super) fn read(
             secret: &mut server.basic.password,
             file: server.basic.password_file.as_deref(),
         },
+        Slot {
+            path: "twilio.auth_token".to_owned(),
+            credential: "twilio_auth_token".to_owned(),
+            secret: &mut config.twilio.auth_token,
+            file: config.twilio.auth_token_file.as_deref(),
+        },
     ];
     slots.extend(config.vendors.iter_mut().map(|(name, vendor)| Slot {
         path: format!("vendors.{name}.key"),

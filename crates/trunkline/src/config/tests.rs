@@ -116,6 +116,23 @@ fn older_names_work_and_the_new_ones_win_over_them() {
 }
 
 #[test]
+fn the_older_names_of_the_twilio_account_are_its_own() {
+    let older = "[keys]\ntwilio_account = \"AC1\"\ntwilio_token = \"t1\"";
+    let twilio = |environment: &[(&str, &str)]| {
+        let twilio = load_text(older, environment).unwrap().config.twilio;
+        (twilio.account_sid, twilio.auth_token.map(|token| token.expose_secret().to_owned()))
+    };
+    let pair = |sid: &str, token: &str| (Some(sid.to_owned()), Some(token.to_owned()));
+    assert_eq!(twilio(&[]), pair("AC1", "t1"));
+    assert_eq!(twilio(&[("TWILIO_AUTH_TOKEN", "t2")]), pair("AC1", "t2"));
+    let environment = [("TWILIO_ACCOUNT_SID", "AC2"), ("TRUNKLINE__TWILIO__AUTH_TOKEN", "t3")];
+    assert_eq!(twilio(&environment), pair("AC2", "t3"));
+    let proxies = load_text("", &[("TRUNKLINE__SERVER__TRUSTED_PROXIES", "10.0.0.0/8, ::1/128")]).unwrap();
+    assert_eq!(proxies.config.server.trusted_proxies.len(), 2);
+    assert!(load_text("[server]\ntrusted_proxies = [\"10.0.0.0/99\"]", &[]).is_err());
+}
+
+#[test]
 fn the_port_opens_all_interfaces_only_with_authentication() {
     let listen =
         |environment: &[(&str, &str)]| load(&sources(environment)).unwrap().config.server.listen.to_string();
