@@ -13,8 +13,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
+use jiff::Timestamp;
+use records::AnsweredBy;
 use secrecy::SecretString;
-use store::Store;
+use store::{CallId, Store};
 
 pub use heartbeat::Heartbeat;
 pub use providers::{Capability, LastFailure, Latency, Link, LinkState, Vendors};
@@ -30,6 +32,21 @@ pub trait DataPlane: Send + Sync {
     fn max_calls(&self) -> usize;
     /// Whether no more calls are taken because the server is about to stop.
     fn is_draining(&self) -> bool;
+    /// The calls that run here.
+    fn live(&self) -> Vec<Alive>;
+    /// Ends a call that runs here; its record then has the reason `operator`. False when none of this id runs here.
+    fn end(&self, call: CallId) -> bool;
+    /// Tells a call that runs here who picked up. False when none of this id runs here.
+    fn answered_by(&self, call: CallId, by: AnsweredBy) -> bool;
+}
+
+/// A call that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alive {
+    /// Our id.
+    pub call: CallId,
+    /// When something last came from the carrier for it: audio, a message, the answer to a ping.
+    pub seen: Timestamp,
 }
 
 /// What the control plane works with.

@@ -50,7 +50,7 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, mut arrival: Arrival, named: Op
             }
         },
     };
-    match gateway.sessions.meet(&call, arrival) {
+    match gateway.sessions.meet(&call, arrival, gateway.random()) {
         Met::New(begun) => run(gateway, begun).await,
         Met::TakenOver => {}
         Met::Refused(arrival) => {

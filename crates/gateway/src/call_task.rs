@@ -13,7 +13,6 @@ use audio::SampleRate;
 use call::{Call, Input, Output, Tick, Timer};
 use carriers::exotel::{Read, Writer};
 use records::{CallRecord, CallStatus, EndReason};
-use store::CallId;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, Sleep};
 
@@ -106,8 +105,8 @@ impl CallTask {
         let Begun { session, control, arrival } = begun;
         let Arrival { socket, line, early, opened, agent, place } = arrival;
         let rate = line.fallback_rate;
-        let id = CallId::new(session.connected_at, gateway.random());
-        let record = new_record(id, &session, &agent, rate);
+        let id = session.id;
+        let record = new_record(&session, &agent, rate);
         let keep = Keep { log: agent.call_log, audio: agent.record };
         let mut keeper = Keeper::begin(gateway.store.as_ref(), id, record, keep, &agent.settings);
         agent.vendor_names().for_each(|(role, name)| keeper.served_by(role, name));
@@ -262,6 +261,10 @@ impl CallTask {
     async fn controlled(&mut self, control: Control) {
         match control {
             Control::End(reason) => self.step(Input::End(reason)).await,
+            Control::AnsweredBy(by) => {
+                let known = &mut self.keeper.record_mut().answered_by;
+                *known = (*known).max(Some(by));
+            }
             Control::TakeOver(arrival) => self.take_over(*arrival).await,
         }
     }
@@ -289,12 +292,12 @@ impl CallTask {
     }
 }
 
-fn new_record(id: CallId, session: &Session, agent: &Agent, rate: SampleRate) -> CallRecord {
+fn new_record(session: &Session, agent: &Agent, rate: SampleRate) -> CallRecord {
     CallRecord {
         carrier_call_id: session.call.clone(),
         status: CallStatus::InProgress,
         agent: agent.name.clone(),
         sample_rate: rate.hz(),
-        ..CallRecord::new(id.to_string(), "exotel", session.connected_at)
+        ..CallRecord::new(session.id.to_string(), "exotel", session.connected_at)
     }
 }

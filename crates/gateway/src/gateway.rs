@@ -8,9 +8,10 @@ use arc_swap::ArcSwap;
 use carriers::exotel::auth::Auth;
 use carriers::exotel::token::TokenUses;
 use carriers::exotel::{UrlFault, socket_url};
+use jiff::Timestamp;
 use providers::VoiceSpec;
-use records::EndReason;
-use store::Store;
+use records::{AnsweredBy, EndReason};
+use store::{CallId, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -20,7 +21,7 @@ use crate::agent::{Agent, Agents};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::prepared::Prepared;
-use crate::sessions::Sessions;
+use crate::sessions::{Control, Sessions};
 use crate::socket::MediaSocket;
 
 /// How long calls may take to end once they are told to.
@@ -129,6 +130,21 @@ impl Gateway {
     /// How many calls are live.
     pub fn calls(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Our ids of the live calls, and when something last came from the carrier for each.
+    pub fn live(&self) -> Vec<(CallId, Timestamp)> {
+        self.sessions.live()
+    }
+
+    /// Ends a live call. False when none of this id is live.
+    pub fn end(&self, call: CallId, reason: EndReason) -> bool {
+        self.sessions.tell(call, Control::End(reason))
+    }
+
+    /// Tells a live call who picked up. False when none of this id is live.
+    pub fn answered_by(&self, call: CallId, by: AnsweredBy) -> bool {
+        self.sessions.tell(call, Control::AnsweredBy(by))
     }
 
     /// Whether it takes no more calls because the server is about to stop.

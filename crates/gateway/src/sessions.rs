@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use call::Tick;
 use jiff::{SignedDuration, Timestamp};
-use records::EndReason;
+use records::{AnsweredBy, EndReason};
 use serde::Serialize;
+use store::CallId;
 use tokio::sync::mpsc;
 
 use crate::bind::Arrival;
@@ -22,11 +23,16 @@ pub(crate) enum Control {
     TakeOver(Box<Arrival>),
     /// End now.
     End(EndReason),
+    /// The carrier found out who picked up.
+    AnsweredBy(AnsweredBy),
 }
 
 /// What is shown of a live call. The call's task writes, anyone reads.
 #[derive(Debug)]
 pub(crate) struct Session {
+    /// Our id.
+    pub(crate) id: CallId,
+    /// The carrier's.
     pub(crate) call: String,
     pub(crate) connected_at: Timestamp,
     stream: Mutex<String>,
@@ -38,8 +44,9 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(call: String, connected_at: Timestamp) -> Self {
+    pub(crate) fn new(id: CallId, call: String, connected_at: Timestamp) -> Self {
         Self {
+            id,
             call,
             connected_at,
             stream: Mutex::default(),
@@ -74,18 +81,20 @@ impl Session {
         self.played_out_us.store(0, Relaxed);
     }
 
+    fn seen(&self) -> Timestamp {
+        let us = self.last_activity_us.load(Relaxed);
+        let passed = SignedDuration::from_micros(i64::try_from(us).unwrap_or(0));
+        self.connected_at.checked_add(passed).unwrap_or(self.connected_at)
+    }
+
     fn view(&self, now: Timestamp) -> SessionView {
-        let at = |us: u64| {
-            let passed = SignedDuration::from_micros(i64::try_from(us).unwrap_or(0));
-            self.connected_at.checked_add(passed).unwrap_or(self.connected_at)
-        };
         let elapsed = u64::try_from(now.duration_since(self.connected_at).as_micros()).unwrap_or(0);
         let unplayed = self.played_out_us.load(Relaxed).saturating_sub(elapsed);
         SessionView {
             call_id: self.call.clone(),
             stream_sid: lock(&self.stream).clone(),
             connected_at: rfc3339(self.connected_at),
-            last_activity: rfc3339(at(self.last_activity_us.load(Relaxed))),
+            last_activity: rfc3339(self.seen()),
             sequence_number: self.sequence.load(Relaxed),
             is_active: self.attached.load(Relaxed),
             audio_chunks_buffered: unplayed.div_ceil(self.chunk_us.load(Relaxed)),
@@ -134,8 +143,9 @@ pub(crate) enum Met {
 pub(crate) struct Sessions(Mutex<HashMap<String, Entry>>);
 
 impl Sessions {
-    /// Gives an arriving socket to the live call of this id, or makes it a new call.
-    pub(crate) fn meet(&self, call: &str, arrival: Arrival) -> Met {
+    /// Gives an arriving socket to the live call of this id, or makes it a new call, whose own id then has `random` in
+    /// it.
+    pub(crate) fn meet(&self, call: &str, arrival: Arrival, random: [u8; 10]) -> Met {
         let mut live = lock(&self.0);
         let mut arrival = Box::new(arrival);
         if let Some(entry) = live.get(call) {
@@ -154,7 +164,7 @@ impl Sessions {
         let passed = SignedDuration::try_from(arrival.opened.elapsed()).unwrap_or_default();
         let now = Timestamp::now();
         let began = now.checked_sub(passed).unwrap_or(now);
-        let session = Arc::new(Session::new(call.to_owned(), began));
+        let session = Arc::new(Session::new(CallId::new(began, random), call.to_owned(), began));
         live.insert(call.to_owned(), Entry { session: session.clone(), control: sender });
         Met::New(Box::new(Begun { session, control, arrival: *arrival }))
     }
@@ -181,6 +191,18 @@ impl Sessions {
             // A task with a full inbox is ending or reads it within its send limit; the drain asks again.
             let _ = entry.control.try_send(Control::End(reason));
         }
+    }
+
+    /// Tells the live call of our id something. False when there is none, or when its task is over or overrun.
+    pub(crate) fn tell(&self, id: CallId, control: Control) -> bool {
+        let live = lock(&self.0);
+        let entry = live.values().find(|entry| entry.session.id == id);
+        entry.is_some_and(|entry| entry.control.try_send(control).is_ok())
+    }
+
+    /// Our ids of all live calls, and when something last came for each.
+    pub(crate) fn live(&self) -> Vec<(CallId, Timestamp)> {
+        lock(&self.0).values().map(|entry| (entry.session.id, entry.session.seen())).collect()
     }
 
     /// All live calls, oldest first.

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use audio::SampleRate;
-use control::{Control, DataPlane, Heartbeat, Recorder};
+use control::{Alive, Control, DataPlane, Heartbeat, Recorder};
 use gateway::{Auth, BindError, Gateway, Limits, Listener, Timing, Tls};
 use providers::Health;
+use records::{AnsweredBy, EndReason};
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
-use store::{OpenError, Store};
+use store::{CallId, OpenError, Store};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -59,6 +60,18 @@ impl DataPlane for Plane {
 
     fn is_draining(&self) -> bool {
         self.0.is_draining()
+    }
+
+    fn live(&self) -> Vec<Alive> {
+        self.0.live().into_iter().map(|(call, seen)| Alive { call, seen }).collect()
+    }
+
+    fn end(&self, call: CallId) -> bool {
+        self.0.end(call, EndReason::Operator)
+    }
+
+    fn answered_by(&self, call: CallId, by: AnsweredBy) -> bool {
+        self.0.answered_by(call, by)
     }
 }
 
@@ -252,9 +265,14 @@ fn token_secret(config: &Config) -> Option<[u8; 32]> {
 fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
     let secret = |config: &Config| config.server.token.as_ref().map(|token| token.expose_secret().to_owned());
     let (old, new) = (&running.server, &wanted.server);
+    let twilio = |config: &Config| {
+        let token = config.twilio.auth_token.as_ref().map(|token| token.expose_secret().to_owned());
+        (config.twilio.account_sid.clone(), token)
+    };
     [
         ("server.listen", old.listen != new.listen),
         ("server.public_url", old.public_url != new.public_url),
+        ("server.trusted_proxies", old.trusted_proxies != new.trusted_proxies),
         ("server.ws_path", old.ws_path != new.ws_path),
         ("server.stream_rate", old.stream_rate != new.stream_rate),
         ("server.token", secret(running) != secret(wanted)),
@@ -264,6 +282,7 @@ fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("server.worker_threads", old.worker_threads != new.worker_threads),
         ("data.dir", running.data != wanted.data),
         ("log", running.log != wanted.log),
+        ("twilio", twilio(running) != twilio(wanted)),
         ("health", running.health != wanted.health),
         ("default_agent", running.default_agent != wanted.default_agent),
     ]
