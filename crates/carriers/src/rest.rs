@@ -1,12 +1,19 @@
 //! Placing, ending and asking after calls: what a carrier's REST interface is asked and what its answers mean, as
 //! values. Each carrier's folder has a [`Rest`] of its own; whoever sends the requests is the control plane.
 
+mod flat;
+mod words;
+
+use std::fmt;
 use std::time::Duration;
 
 use records::{AnsweredBy, CallEvent, CallStatus};
 
+pub(crate) use flat::Flat;
+pub(crate) use words::{digest, masked, status_fault, with_parameter};
+
 /// A request to a carrier, to be sent under its base URL with its credentials as HTTP Basic.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RestRequest {
     /// Whether it is `POST` with the form; else `GET`.
     pub is_post: bool,
@@ -14,6 +21,27 @@ pub struct RestRequest {
     pub target: String,
     /// Fields of the form, in order; a name may come several times.
     pub form: Vec<(String, String)>,
+}
+
+impl RestRequest {
+    pub(crate) fn get(target: String) -> Self {
+        Self { is_post: false, target, form: Vec::new() }
+    }
+
+    pub(crate) fn post(target: String, form: Vec<(String, String)>) -> Self {
+        Self { is_post: true, target, form }
+    }
+}
+
+impl fmt::Debug for RestRequest {
+    /// Without the query and the form's values: there are numbers and secrets among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RestRequest")
+            .field("is_post", &self.is_post)
+            .field("target", &self.target.split('?').next())
+            .field("form", &self.form.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .finish()
+    }
 }
 
 /// A carrier's answer.
@@ -28,7 +56,11 @@ pub struct RestAnswer<'a> {
 }
 
 /// A call to be placed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// The URLs are given without our id of the call. The carrier's dialect adds it, in the way in which that carrier gives
+/// it back: `call=<id>` in the query of the answer, status and machine URLs (Twilio); `call_ref=<id>` in the query of
+/// the media URL and the custom field (Exotel).
+#[derive(Clone, PartialEq, Eq)]
 pub struct Dial {
     /// Our id of the call. It goes along and comes back in callbacks.
     pub call: String,
@@ -40,7 +72,7 @@ pub struct Dial {
     pub ring_s: u32,
     /// How long the call may take, in seconds.
     pub longest_s: u32,
-    /// Where the carrier asks what to do when it is answered (Twilio), or its flow is (Exotel, number to flow).
+    /// Where the carrier asks what to do when it is answered; for a carrier that asks (Twilio).
     pub answer_url: String,
     /// The media socket's URL, for a carrier that is given it when dialling (Exotel, number to bot).
     pub media_url: String,
@@ -50,6 +82,18 @@ pub struct Dial {
     pub machine: MachineDetection,
     /// Where the carrier tells who picked up.
     pub machine_url: String,
+}
+
+impl fmt::Debug for Dial {
+    /// Without numbers and URLs: a URL may hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dial")
+            .field("call", &self.call)
+            .field("ring_s", &self.ring_s)
+            .field("longest_s", &self.longest_s)
+            .field("machine", &self.machine)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whether the carrier listens for an answering machine.
@@ -100,18 +144,26 @@ pub struct RestFault {
 pub enum RestFaultKind {
     /// It was not done, and may be asked again later: too many requests.
     Busy,
-    /// The server failed. Whether it was done is not known for requests that act.
+    /// The server failed. Whether it was done is not known for requests that act, so that a dial never gives this.
     Server,
-    /// Nothing came back: for requests that only ask.
+    /// The carrier was not reached. For a dial: not a byte of it was sent. For requests that may be repeated: nothing
+    /// came back in time.
     Network,
     /// The credentials are wrong, or may not do this.
     Auth,
     /// The request itself: a number that can't be called or shown, a setting.
     Request,
-    /// There is no such call.
+    /// There is no such call, or nothing else of that name.
     NoCall,
     /// The answer made no sense.
     Garbage,
+}
+
+impl RestFault {
+    /// A fault of this kind; `why` without numbers and secrets.
+    pub fn new(kind: RestFaultKind, why: impl Into<String>) -> Self {
+        Self { kind, why: why.into(), retry_after: None }
+    }
 }
 
 /// What the carrier says about a call when asked.
@@ -126,11 +178,36 @@ pub struct Seen {
     pub events: Vec<CallEvent>,
 }
 
+/// When a call was looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// Calls that were made before this are not meant.
+    pub since: jiff::Timestamp,
+    /// The present.
+    pub now: jiff::Timestamp,
+}
+
+/// How long after a dial's beginning the carrier may have made the call of it: the longest request, the way there, and
+/// clocks that differ.
+pub const DIAL_WINDOW: Duration = Duration::from_secs(300);
+
+impl Asked {
+    /// Whether a call that was made `at` may be the one.
+    pub(crate) fn means(self, at: jiff::Timestamp) -> bool {
+        // Carriers give whole seconds.
+        let since = self.since.as_second();
+        (since..=since + DIAL_WINDOW.as_secs().cast_signed()).contains(&at.as_second())
+    }
+}
+
 /// A callback that was understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Callback {
-    /// The carrier's id of the call.
+    /// The carrier's id of the call; empty where it names none, and then there is nothing else either.
     pub carrier_call_id: String,
+    /// Our id of the call where the body gives it back (Exotel's custom field), else empty. Where it comes in the
+    /// callback's URL instead, whoever has the URL reads it there.
+    pub call: String,
     /// What makes this one differ from every other: the carrier's own token for it, or a digest of what it says.
     pub key: String,
     /// What it says.
@@ -161,13 +238,12 @@ pub trait Rest: Send + Sync {
     /// What it says.
     fn seen(&self, now: jiff::Timestamp, answer: RestAnswer<'_>) -> Result<Seen, RestFault>;
 
-    /// To look for a call that may have been dialled; `since` is shortly before it was.
+    /// To look for a call that may have been dialled; `since` is shortly before it was, by enough to forgive clocks
+    /// that differ.
     fn find(&self, dial: &Dial, since: jiff::Timestamp) -> RestRequest;
-    /// The calls that may be it, newest first.
-    fn found(
-        &self,
-        dial: &Dial,
-        now: jiff::Timestamp,
-        answer: RestAnswer<'_>,
-    ) -> Result<Vec<Seen>, RestFault>;
+    /// The calls that may be it, newest first: those that the carrier made between the dial's two numbers within
+    /// [`DIAL_WINDOW`] after `since`. There may be one among them that was dialled for another reason.
+    fn found(&self, dial: &Dial, asked: Asked, answer: RestAnswer<'_>) -> Result<Vec<Seen>, RestFault>;
+    /// How long after the dial a call that is not found was never placed. Before that its absence proves nothing.
+    fn settles_after(&self, dial: &Dial) -> Duration;
 }

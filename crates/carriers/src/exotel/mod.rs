@@ -15,7 +15,7 @@ mod query;
 mod reader;
 mod report;
 mod tally;
-mod text;
+pub(crate) mod text;
 mod writer;
 
 pub use connect::{ConnectAnswer, ConnectRequest, MAX_PAIRS, MAX_PARAMETER_CHARS, UrlFault, socket_url};
