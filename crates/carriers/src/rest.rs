@@ -58,8 +58,8 @@ pub struct RestAnswer<'a> {
 /// A call to be placed.
 ///
 /// The URLs are given without our id of the call. The carrier's dialect adds it, in the way in which that carrier gives
-/// it back: `call=<id>` in the query of the answer, status and machine URLs (Twilio); `call_ref=<id>` in the query of
-/// the media URL and the custom field (Exotel).
+/// it back: `call=<id>` in the query of the answer, status and machine URLs; at Exotel also `call_ref=<id>` in the query
+/// of the media URL, and the custom field.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Dial {
     /// Our id of the call. It goes along and comes back in callbacks.

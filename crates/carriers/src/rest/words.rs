@@ -9,11 +9,9 @@ use crate::exotel::text;
 
 /// How many characters of a carrier's words are kept.
 const WORDS: usize = 200;
-/// So many digits in a row may be part of a number that somebody has.
-const DIGITS: usize = 3;
-
-/// A carrier's words without what may be a phone number: Twilio's 21211 quotes the number that it does not like.
-pub(crate) fn masked(words: &str) -> String {
+/// A carrier's words without what may be a phone number, which is any `shortest` digits in a row: Twilio's 21211 quotes
+/// the number that it does not like, and people write numbers in groups.
+pub(crate) fn masked(words: &str, shortest: usize) -> String {
     let mut kept = String::new();
     let mut run = String::new();
     for c in text::cleaned(words, WORDS).chars().chain(['\0']) {
@@ -21,7 +19,7 @@ pub(crate) fn masked(words: &str) -> String {
             run.push(c);
             continue;
         }
-        kept.push_str(if run.chars().count() < DIGITS { &run } else { "***" });
+        kept.push_str(if run.chars().count() < shortest { &run } else { "***" });
         run.clear();
         kept.extend(Some(c).filter(|c| *c != '\0'));
     }
@@ -62,7 +60,7 @@ pub(crate) fn status_fault(answer: RestAnswer<'_>, words: &str) -> RestFault {
         400..=499 => RestFaultKind::Request,
         _ => RestFaultKind::Garbage,
     };
-    let words = masked(words);
+    let words = masked(words, 3);
     let between = if words.is_empty() { "" } else { ": " };
     RestFault {
         kind,
@@ -77,10 +75,11 @@ mod tests {
 
     #[test]
     fn numbers_do_not_get_into_errors() {
-        assert_eq!(masked("The 'To' number 12345 is not valid"), "The 'To' number *** is not valid");
-        assert_eq!(masked("from (202) 555-0123, leg 12"), "from (***) ***-***, leg 12");
-        assert_eq!(masked("९८७६५"), "***");
-        assert_eq!(masked(&"x".repeat(5000)).len(), WORDS);
+        assert_eq!(masked("The 'To' number 12345 is not valid", 3), "The 'To' number *** is not valid");
+        assert_eq!(masked("from (202) 555-0123, leg 12", 3), "from (***) ***-***, leg 12");
+        assert_eq!(masked("31920 - handshake, 2025550123", 7), "31920 - handshake, ***");
+        assert_eq!(masked("९८७६५", 3), "***");
+        assert_eq!(masked(&"x".repeat(5000), 3).len(), WORDS);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::rest::{Callback, Flat, digest, masked};
 
 /// How many characters of a recording's address are kept.
 const URL: usize = 1024;
+/// How many digits Twilio's codes have.
+const CODE: usize = 5;
 
 /// A callback as it came.
 #[derive(Clone, Copy)]
@@ -87,7 +89,7 @@ pub fn stream(form: Form<'_>) -> Callback {
         }
         _ => read.find("unknown_stream_event"),
     }
-    let error = masked(read.text("streamerror"));
+    let error = masked(read.text("streamerror"), CODE + 1);
     if event == "stream-error" || !error.is_empty() {
         read.find("stream_error");
         fields.insert("StreamError".to_owned(), error);

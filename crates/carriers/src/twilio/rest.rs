@@ -141,9 +141,11 @@ impl Rest for TwilioRest {
 
     fn hung_up(&self, answer: RestAnswer<'_>) -> Result<(), RestFault> {
         match understood(answer) {
-            Err(fault) if fault.kind == RestFaultKind::NoCall => Ok(()),
-            Err(fault) => Err(fault),
-            Ok(_) => Ok(()),
+            Ok(call) if call.text("sid").is_none() => {
+                Err(RestFault::new(RestFaultKind::Garbage, "a success without a call's SID"))
+            }
+            Err(fault) if fault.kind != RestFaultKind::NoCall => Err(fault),
+            _ => Ok(()),
         }
     }
 
