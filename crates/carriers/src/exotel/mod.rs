@@ -4,6 +4,7 @@
 //! so everything seen anywhere is understood, and only what every document allows is sent.
 
 pub mod auth;
+pub mod status;
 pub mod token;
 
 mod connect;
@@ -14,6 +15,7 @@ mod message;
 mod query;
 mod reader;
 mod report;
+mod rest;
 mod tally;
 pub(crate) mod text;
 mod writer;
@@ -23,6 +25,7 @@ pub use finding::Finding;
 pub use query::SocketQuery;
 pub use reader::{Read, Reader};
 pub use report::{DisconnectedBy, StreamReport, StreamStatus};
+pub use rest::{ActiveStreams, ExotelMode, ExotelRegion, ExotelRest};
 pub use writer::Writer;
 
 use audio::SampleRate;
