@@ -3,11 +3,20 @@
 use http::{HeaderMap, header};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+use store::Scope;
 use subtle::ConstantTimeEq;
+
+use crate::Control;
+use crate::problem::{Problem, unauthorized};
+
+/// Lets a request in that carries what this scope asks for; says what is missing otherwise.
+pub(crate) async fn may(control: &Control, headers: &HeaderMap, _scope: Scope) -> Result<(), Problem> {
+    if allowed(control.token.as_ref(), headers) { Ok(()) } else { Err(unauthorized()) }
+}
 
 /// Whether a request carries the token, or none is asked for. Takes the same time for every wrong one: digests
 /// are compared, which have one length.
-pub(crate) fn allowed(token: Option<&SecretString>, headers: &HeaderMap) -> bool {
+fn allowed(token: Option<&SecretString>, headers: &HeaderMap) -> bool {
     let Some(token) = token else { return true };
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let given = match given.split_once(' ') {

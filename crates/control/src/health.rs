@@ -8,11 +8,41 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{Control, providers};
 
-/// 200 while the runtime's timers go.
+/// What the server is and how it does. The fields are in the order of their names, as they always were.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Health {
+    /// How many calls run.
+    calls: usize,
+    /// How many may run.
+    max_calls: usize,
+    /// The kind of the agent that answers by default: `echo`, `assistant` and so on.
+    mode: String,
+    /// Always `trunkline`.
+    service: &'static str,
+    /// `ok`, or `draining` when the server is about to stop.
+    status: &'static str,
+    /// For how long it has run.
+    uptime_seconds: u64,
+    /// The server's version.
+    version: &'static str,
+}
+
+/// Whether the process lives
+///
+/// 200 while the runtime's timers go; nothing else is looked at.
+#[utoipa::path(
+    get, path = "/livez", tag = "health",
+    responses(
+        (status = 200, description = "It lives.", body = String, content_type = "text/plain"),
+        (status = 503, description = "Its timers stand still.", body = String, content_type = "text/plain"),
+    ),
+)]
 pub(crate) async fn livez(State(control): State<Arc<Control>>) -> Response {
     if control.heartbeat.is_beating() {
         "ok\n".into_response()
@@ -21,7 +51,18 @@ pub(crate) async fn livez(State(control): State<Arc<Control>>) -> Response {
     }
 }
 
-/// 200 when a call would be answered; with `?verbose`, each check on a line.
+/// Whether a call would be answered
+///
+/// 200 when one would be. With `?verbose`, each check is on a line, and each vendor, whose outage makes no server
+/// unready.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health",
+    params(("verbose" = Option<String>, Query, description = "Whether to tell each check; the value does not matter.")),
+    responses(
+        (status = 200, description = "It is ready.", body = String, content_type = "text/plain"),
+        (status = 503, description = "It is not; the text says why.", body = String, content_type = "text/plain"),
+    ),
+)]
 pub(crate) async fn readyz(State(control): State<Arc<Control>>, RawQuery(query): RawQuery) -> Response {
     let checks = checks(&control);
     let ready = checks.iter().all(|check| check.fault.is_none());
@@ -44,20 +85,22 @@ pub(crate) async fn readyz(State(control): State<Arc<Control>>, RawQuery(query):
     (status, text).into_response()
 }
 
-/// What this server is and how it does.
-pub(crate) async fn health(State(control): State<Arc<Control>>) -> Response {
+/// What this server is and how it does
+#[utoipa::path(
+    get, path = "/health", tag = "health",
+    responses((status = 200, description = "What it is and how it does.", body = Health)),
+)]
+pub(crate) async fn health(State(control): State<Arc<Control>>) -> Json<Health> {
     let plane = &control.data_plane;
-    let status = if plane.is_draining() { "draining" } else { "ok" };
-    Json(json!({
-        "status": status,
-        "service": "trunkline",
-        "version": env!("CARGO_PKG_VERSION"),
-        "mode": plane.mode(),
-        "calls": plane.calls(),
-        "maxCalls": plane.max_calls(),
-        "uptimeSeconds": control.heartbeat.uptime().as_secs(),
-    }))
-    .into_response()
+    Json(Health {
+        calls: plane.calls(),
+        max_calls: plane.max_calls(),
+        mode: plane.mode(),
+        service: "trunkline",
+        status: if plane.is_draining() { "draining" } else { "ok" },
+        uptime_seconds: control.heartbeat.uptime().as_secs(),
+        version: env!("CARGO_PKG_VERSION"),
+    })
 }
 
 struct Check {

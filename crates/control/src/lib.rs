@@ -1,8 +1,8 @@
 //! The control plane: whether the server lives and is ready, what it measures, and the calls that it keeps.
 //! It sees the data plane only through [`DataPlane`], so that the two can run as one process or as several.
 
+mod api;
 mod auth;
-mod calls;
 mod health;
 mod heartbeat;
 mod problem;
@@ -11,14 +11,18 @@ mod recorder;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::get;
+use axum::{Router, middleware};
 use jiff::Timestamp;
 use records::AnsweredBy;
 use secrecy::SecretString;
-use store::{CallId, Store};
+use store::{CallId, Database, Store};
+use tokio_util::sync::CancellationToken;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub use heartbeat::Heartbeat;
+pub use problem::{Code, Mistake, Problem};
 pub use providers::{Capability, LastFailure, Latency, Link, LinkState, Vendors};
 pub use recorder::{Recorder, RecorderError, measure_store};
 
@@ -52,8 +56,10 @@ pub struct Alive {
 /// What the control plane works with.
 #[derive(Clone)]
 pub struct Control {
-    /// The calls.
+    /// The calls as files.
     pub store: Store,
+    /// The calls as tables.
+    pub database: Database,
     /// The data plane.
     pub data_plane: Arc<dyn DataPlane>,
     /// The vendors; without them there is nothing to show of any.
@@ -64,17 +70,40 @@ pub struct Control {
     pub recorder: Option<Recorder>,
     /// What `Authorization: Bearer` must hold for everything but the health checks. `None`: nothing is asked.
     pub token: Option<SecretString>,
+    /// Fires when the server stops listening: answers that would go on end then.
+    pub stop: CancellationToken,
 }
 
-/// The control plane's routes.
-pub fn router(control: Control) -> Router {
-    Router::new()
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
-        .route("/health", get(health::health))
-        .route("/metrics", get(recorder::metrics))
-        .route("/api/v1/providers", get(providers::providers))
-        .route("/api/v1/calls", get(calls::list))
-        .route("/api/v1/calls/{id}", get(calls::load))
+/// The control plane's routes. `data_plane` documents the routes that are served beside them.
+pub fn router(control: Control, data_plane: OpenApi) -> Router {
+    let (router, documented) = routes().split_for_parts();
+    router
+        .method_not_allowed_fallback(problem::no_method)
+        .fallback(problem::no_route)
         .with_state(Arc::new(control))
+        .merge(api::docs::router(&whole(documented, data_plane)))
+        .layer(middleware::from_fn(problem::complete))
+}
+
+/// What `/openapi.json` holds.
+pub fn documented(data_plane: OpenApi) -> OpenApi {
+    whole(routes().into_openapi(), data_plane)
+}
+
+fn whole(mut documented: OpenApi, data_plane: OpenApi) -> OpenApi {
+    documented.merge(data_plane);
+    documented.merge(api::docs::documented());
+    documented
+}
+
+/// Every route of the control plane, each with its documentation.
+fn routes() -> OpenApiRouter<Arc<Control>> {
+    OpenApiRouter::with_openapi(api::openapi::described())
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::health))
+        .routes(routes!(recorder::metrics))
+        .routes(routes!(providers::providers))
+        .routes(routes!(api::calls::list))
+        .routes(routes!(api::calls::detail))
 }

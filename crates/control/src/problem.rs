@@ -1,24 +1,238 @@
-//! Errors over HTTP, as RFC 9457 has them.
+//! Errors over HTTP, as RFC 9457 (Problem Details for HTTP APIs) has them. They say what is wrong and what to do about
+//! it, never what is inside. A handler gives a [`Problem`]; [`complete`] adds what only the request knows.
+
+mod answers;
+mod code;
+
+use std::time::Duration;
 
 use axum::Json;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::extract::rejection::JsonRejection;
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
+use http::{HeaderName, HeaderValue, header};
+use jiff::Timestamp;
+use serde::Serialize;
+use store::DatabaseError;
+use tracing::Instrument as _;
+use ulid::Ulid;
+use utoipa::ToSchema;
 
-/// An answer that says what is wrong and what to do about it, never what is inside.
-pub(crate) fn problem(status: StatusCode, detail: &str) -> Response {
-    let title = status.canonical_reason().unwrap_or("Error");
-    let body = Json(json!({ "title": title, "status": status.as_u16(), "detail": detail }));
-    let mut response = (status, body).into_response();
-    let kind = HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+pub(crate) use answers::{BadRequest, Forbidden, NotFound, ServerFault, Unauthorized, Unavailable};
+pub use code::Code;
+
+/// Under which header an answer carries the id that the log knows the request by.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// After how long to ask again when nothing better is known.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// What went wrong with a request, as `application/problem+json` (RFC 9457).
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// Where this kind of problem is explained, relative to the server's address.
+    #[serde(rename = "type")]
+    #[schema(format = "uri-reference", example = "/docs/errors#invalid_parameters")]
+    kind: String,
+    /// The kind of problem in a few words, the same each time.
+    title: &'static str,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What is wrong with this request, and what to do.
+    detail: String,
+    /// The path that was asked.
+    #[schema(format = "uri-reference")]
+    instance: String,
+    /// The kind of problem as a word for programs.
+    code: Code,
+    /// Each fault that was found in what was sent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Mistake>,
+    /// The id that the server's log knows this request by.
+    request_id: String,
+    /// After how long to ask again, in seconds; also in the header `Retry-After`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+/// One fault in what was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Mistake {
+    /// Where in the body: a JSON pointer as a URI fragment (RFC 6901), `#/to`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Which parameter of the path or the query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// Which header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+impl Mistake {
+    /// A fault at a place of the JSON body, given as a JSON pointer without the `#`: `/to`.
+    pub fn at(pointer: &str, detail: impl Into<String>) -> Self {
+        Self { pointer: Some(format!("#{pointer}")), ..Self::unplaced(detail.into()) }
+    }
+
+    /// A fault in a parameter of the path or the query.
+    pub fn of(parameter: &str, detail: impl Into<String>) -> Self {
+        Self { parameter: Some(parameter.to_owned()), ..Self::unplaced(detail.into()) }
+    }
+
+    /// A fault in a header.
+    pub fn header(name: &str, detail: impl Into<String>) -> Self {
+        Self { header: Some(name.to_owned()), ..Self::unplaced(detail.into()) }
+    }
+
+    const fn unplaced(detail: String) -> Self {
+        Self { pointer: None, parameter: None, header: None, detail }
+    }
+}
+
+impl Problem {
+    /// A problem of this kind. `detail` says what is wrong with this very request, without secrets or phone numbers.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let status = code.status().as_u16();
+        Self {
+            kind: format!("/docs/errors#{code}"),
+            title: code.title(),
+            status,
+            detail: detail.into(),
+            instance: String::new(),
+            code,
+            errors: Vec::new(),
+            request_id: String::new(),
+            retry_after: matches!(status, 429 | 503).then_some(RETRY_AFTER.as_secs()),
+        }
+    }
+
+    /// Bad parameters or a bad body, each fault named.
+    pub fn of_mistakes(code: Code, errors: Vec<Mistake>) -> Self {
+        let details: Vec<&str> = errors.iter().map(|mistake| mistake.detail.as_str()).collect();
+        let detail = details.join(" ");
+        Self { errors, ..Self::new(code, detail) }
+    }
+
+    /// With another time to ask again than the usual.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        self
+    }
+
+    /// Its kind.
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What is wrong, in words.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+/// The answer to a request without a key, or with none that holds.
+pub(crate) fn unauthorized() -> Problem {
+    Problem::new(Code::Unauthorized, "Send a key as `Authorization: Bearer <key>`.")
+}
+
+impl From<DatabaseError> for Problem {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Unavailable(_) => {
+                tracing::warn!(%error, "a request finds no database");
+                Self::new(
+                    Code::DatabaseUnavailable,
+                    "The database does not answer now; calls go on without it.",
+                )
+            }
+            DatabaseError::Failed(_) => {
+                tracing::error!(%error, "the database fails");
+                Self::new(Code::Internal, "The database failed; the log says why.")
+            }
+        }
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        match rejection {
+            JsonRejection::MissingJsonContentType(_) => {
+                Self::new(Code::UnsupportedMediaType, "Send the body as `Content-Type: application/json`.")
+            }
+            JsonRejection::JsonDataError(error) => Self::new(Code::MalformedBody, error.body_text()),
+            JsonRejection::JsonSyntaxError(error) => Self::new(Code::MalformedBody, error.body_text()),
+            error if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE => {
+                Self::new(Code::BodyTooLarge, "The body is too large.")
+            }
+            _ => Self::new(Code::MalformedBody, "The body could not be read."),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.code.status(), Json(&self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.code == Code::Unauthorized {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Gives every request an id, under which the log and the answer know it, and completes the problems among the
+/// answers.
+pub(crate) async fn complete(request: Request, next: Next) -> Response {
+    let id = request_id();
+    let instance = request.uri().path().to_owned();
+    let span = tracing::info_span!("request", request_id = id);
+    let mut response = next.run(request).instrument(span).await;
+    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
+        if response.status().is_server_error() {
+            tracing::warn!(request_id = id, path = instance, code = problem.code.as_str(), "a request fails");
+        }
+        (problem.instance, problem.request_id) = (instance, id.clone());
+        if let Ok(body) = serde_json::to_vec(&problem) {
+            response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+            *response.body_mut() = Body::from(body);
+        }
+    }
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(REQUEST_ID, id);
     }
     response
 }
 
-/// The answer to a request without the token.
-pub(crate) fn unauthorized() -> Response {
-    problem(StatusCode::UNAUTHORIZED, "Send the token as `Authorization: Bearer <token>`.")
+/// `req_` and 26 characters that sort by time.
+fn request_id() -> String {
+    let mut random = [0; 16];
+    // Two equal ids would only make a log harder to read.
+    let _ = getrandom::fill(&mut random);
+    let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
+    format!("req_{}", Ulid::from_parts(now, u128::from_le_bytes(random)))
+}
+
+/// What is answered where there is no route.
+pub(crate) async fn no_route() -> Problem {
+    Problem::new(Code::NotFound, "There is nothing at this path; /docs lists what there is.")
+}
+
+/// What is answered where there is a route for other methods.
+pub(crate) async fn no_method() -> Problem {
+    Problem::new(
+        Code::MethodNotAllowed,
+        "This path has other methods; the header `Allow` and /docs list them.",
+    )
 }

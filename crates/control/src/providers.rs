@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use serde::Serialize;
-use serde_json::json;
+use store::Scope;
+use utoipa::ToSchema;
 
 use crate::Control;
-use crate::auth::allowed;
-use crate::problem::unauthorized;
+use crate::auth::may;
+use crate::problem::{Forbidden, Problem, ServerFault, Unauthorized, Unavailable};
 
 /// What the control plane asks about vendors. None of it waits.
 pub trait Vendors: Send + Sync {
@@ -25,7 +25,7 @@ pub trait Vendors: Send + Sync {
 }
 
 /// What a vendor can do in one role by one transport.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Capability {
     /// The name in the configuration.
     pub vendor: String,
@@ -48,7 +48,7 @@ pub struct Capability {
 }
 
 /// One way to one vendor in one role.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Link {
     /// The name in the configuration.
     pub vendor: String,
@@ -79,7 +79,7 @@ pub struct Link {
 }
 
 /// How a link does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkState {
     /// Nothing was asked of it yet.
@@ -93,7 +93,7 @@ pub enum LinkState {
 }
 
 /// A failure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LastFailure {
     /// When, RFC 3339.
     pub at: String,
@@ -104,7 +104,7 @@ pub struct LastFailure {
 }
 
 /// How long the first piece of an answer takes, in milliseconds, over the last requests.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct Latency {
     /// Half of them are faster.
     pub p50: f64,
@@ -128,17 +128,36 @@ impl LinkState {
     }
 }
 
-/// `GET /api/v1/providers`: what each vendor can do, and how each link to it does.
-pub(crate) async fn providers(State(control): State<Arc<Control>>, headers: HeaderMap) -> Response {
-    if !allowed(control.token.as_ref(), &headers) {
-        return unauthorized();
-    }
+/// What the vendors can do and how they do.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Providers {
+    capabilities: Vec<Capability>,
+    links: Vec<Link>,
+    /// `ok`, or `degraded` when a link is not well.
+    status: &'static str,
+}
+
+/// How the vendors do
+///
+/// What each vendor can do, and how each link to it does: its breaker, its failures, its latency.
+#[utoipa::path(
+    get, path = "/api/v1/providers", tag = "health", security(("key" = [])),
+    responses(
+        (status = 200, description = "The vendors.", body = Providers),
+        Unauthorized, Forbidden, ServerFault, Unavailable,
+    ),
+)]
+pub(crate) async fn providers(
+    State(control): State<Arc<Control>>,
+    headers: HeaderMap,
+) -> Result<Json<Providers>, Problem> {
+    may(&control, &headers, Scope::Read).await?;
     let (capabilities, links) = match &control.vendors {
         Some(vendors) => (vendors.capabilities(), vendors.links()),
         None => Default::default(),
     };
     let status = if links.iter().all(|link| link.state.is_well()) { "ok" } else { "degraded" };
-    Json(json!({ "status": status, "links": links, "capabilities": capabilities })).into_response()
+    Ok(Json(Providers { capabilities, links, status }))
 }
 
 /// Appends a line for each link, and says whether all are well.

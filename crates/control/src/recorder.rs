@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use metrics::{Unit, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use store::Store;
+use store::{Scope, Store};
 
-use crate::auth::allowed;
-use crate::problem::{problem, unauthorized};
+use crate::auth::may;
+use crate::problem::{Code, Forbidden, NotFound, Problem, ServerFault, Unauthorized, Unavailable};
 use crate::{Control, providers};
 
 /// Histogram bounds in seconds: 5 ms to 10 s for what callers wait for, and finer steps below for what is our own.
@@ -68,20 +68,27 @@ fn describe() {
     );
 }
 
-/// The metrics as Prometheus text.
-pub(crate) async fn metrics(State(control): State<Arc<Control>>, headers: HeaderMap) -> Response {
-    if !allowed(control.token.as_ref(), &headers) {
-        return unauthorized();
-    }
-    match &control.recorder {
-        Some(recorder) => {
-            measure_store(&control.store);
-            providers::measure(&control);
-            let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-            (kind, recorder.0.render()).into_response()
-        }
-        None => problem(StatusCode::NOT_FOUND, "Metrics are switched off."),
-    }
+/// What is measured
+///
+/// The metrics as Prometheus text, version 0.0.4.
+#[utoipa::path(
+    get, path = "/metrics", tag = "health", security(("key" = [])),
+    responses(
+        (status = 200, description = "The metrics.", body = String, content_type = "text/plain"),
+        Unauthorized, Forbidden, NotFound, ServerFault, Unavailable,
+    ),
+)]
+pub(crate) async fn metrics(
+    State(control): State<Arc<Control>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    may(&control, &headers, Scope::Read).await?;
+    let recorder = control.recorder.as_ref();
+    let recorder = recorder.ok_or_else(|| Problem::new(Code::NotFound, "Metrics are switched off."))?;
+    measure_store(&control.store);
+    providers::measure(&control);
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    Ok((kind, recorder.0.render()).into_response())
 }
 
 #[cfg(test)]

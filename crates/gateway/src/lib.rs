@@ -30,4 +30,5 @@ pub use agent::{Agent, Agents};
 pub use config::{Auth, Config, Timing};
 pub use gateway::{Capacity, ConfigError, Gateway};
 pub use listener::{BindError, Limits, Listener, Peer, bind};
+pub use routes::documented;
 pub use tls::{Tls, TlsError};

@@ -3,11 +3,23 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Why the data plane refuses, as `application/problem+json`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Refusal {
+    /// What to do.
+    detail: String,
+    /// The HTTP status.
+    status: u16,
+    /// What is wrong, in a few words.
+    title: &'static str,
+}
 
 /// An answer that says what is wrong.
 pub(crate) fn problem(status: StatusCode, title: &'static str, detail: &str) -> Response {
-    let body = Json(json!({ "title": title, "status": status.as_u16(), "detail": detail }));
+    let body = Json(Refusal { detail: detail.to_owned(), status: status.as_u16(), title });
     let mut response = (status, body).into_response();
     let kind = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -10,11 +10,13 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use carriers::exotel::{ConnectAnswer, ConnectRequest, StreamReport};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use serde_json::json;
+use serde::Serialize;
 use tokio::time::timeout;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::gateway::Gateway;
-use crate::problem::problem;
+use crate::problem::{Refusal, problem};
+use crate::sessions::SessionView;
 use crate::{admission, masked, upgrade};
 
 /// The largest body of a webhook that is looked at.
@@ -34,7 +36,31 @@ impl Gateway {
     }
 }
 
-/// Says where the media socket is. Always 200: whatever was asked, a URL that works is the best answer.
+/// The data plane's routes as the API's document describes them. The media socket is none of them: its path is
+/// configured and its wire the carrier's.
+pub fn documented() -> utoipa::openapi::OpenApi {
+    Documented::openapi()
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(connect, passthru, sessions), components(schemas(Refusal)))]
+struct Documented;
+
+/// The answer to the connect webhook, as [`ConnectAnswer`] writes it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what another crate writes, which knows no documents")]
+struct Connect {
+    /// The media socket, `wss://..`.
+    url: String,
+}
+
+/// Exotel asks where the media socket is
+///
+/// Always 200: whatever was asked, a URL that works is the best answer.
+#[utoipa::path(
+    method(get, post), path = "/api/v1/exotel/voice/connect", tag = "carriers",
+    responses((status = 200, description = "Where the media socket is.", body = Connect)),
+)]
 async fn connect(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let began = Instant::now();
     let asked = Asked::read(request).await;
@@ -50,7 +76,13 @@ async fn connect(State(gateway): State<Arc<Gateway>>, request: Request) -> Respo
     response
 }
 
-/// Keeps the carrier's own report of how a stream ended. 200 steers the flow to its first branch.
+/// Exotel tells how a stream ended
+///
+/// The report joins the call's record. 200 steers the flow to its first branch.
+#[utoipa::path(
+    method(get, post), path = "/api/v1/exotel/passthru", tag = "carriers",
+    responses((status = 200, description = "Taken; nothing is said.")),
+)]
 async fn passthru(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let began = Instant::now();
     let asked = Asked::read(request).await;
@@ -65,12 +97,31 @@ async fn passthru(State(gateway): State<Arc<Gateway>>, request: Request) -> Resp
 }
 
 /// The live calls.
+#[derive(Debug, Serialize, ToSchema)]
+struct Sessions {
+    /// Oldest first.
+    sessions: Vec<SessionView>,
+    /// How many.
+    total: usize,
+}
+
+/// The live calls
+#[utoipa::path(
+    get, path = "/voicebot/sessions", tag = "calls", security(("key" = [])),
+    responses(
+        (status = 200, description = "The calls that run in this process.", body = Sessions),
+        (
+            status = 401, description = "The server's token is needed.", body = Refusal,
+            content_type = "application/problem+json",
+        ),
+    ),
+)]
 async fn sessions(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
     if !admission::may_see(&gateway, &headers) {
         return problem(StatusCode::UNAUTHORIZED, "Unauthorized", "Send the token as Authorization: Bearer.");
     }
     let sessions = gateway.sessions.view();
-    Json(json!({ "total": sessions.len(), "sessions": sessions })).into_response()
+    Json(Sessions { total: sessions.len(), sessions }).into_response()
 }
 
 /// What a webhook was asked.

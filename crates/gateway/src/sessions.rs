@@ -11,6 +11,7 @@ use records::{AnsweredBy, EndReason};
 use serde::Serialize;
 use store::CallId;
 use tokio::sync::mpsc;
+use utoipa::ToSchema;
 
 use crate::bind::Arrival;
 
@@ -103,15 +104,24 @@ impl Session {
 }
 
 /// One live call as `/voicebot/sessions` shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SessionView {
+    /// The carrier's id of the call.
     call_id: String,
+    /// The carrier's id of the stream; empty until it is known.
     stream_sid: String,
+    /// When the socket was opened, RFC 3339.
+    #[schema(format = DateTime)]
     connected_at: String,
+    /// When something last came, RFC 3339.
+    #[schema(format = DateTime)]
     last_activity: String,
+    /// How many chunks of audio were sent.
     sequence_number: u64,
+    /// Whether a socket is attached.
     is_active: bool,
+    /// How many chunks the carrier has not played yet.
     audio_chunks_buffered: u64,
 }
 

@@ -1,9 +1,10 @@
 //! Why a call ended: a closed list, so that a person or a program can act on each.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Why a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
     /// The caller hung up (Exotel: `stop` with `callended`).

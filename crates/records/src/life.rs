@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{AnsweredBy, CallRecord, CallStatus, Direction, EndReason};
 
 /// Who says something about a call. The order is whose word on the *state* counts more, where two contradict each
 /// other about the end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Witness {
     /// The sweep, which found no sign of life.
@@ -89,7 +92,7 @@ pub enum Fact {
 }
 
 /// What a call costs.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct Price {
     /// When the carrier said so: a later word counts.
     pub at: Timestamp,

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{AnsweredBy, CallStatus, Direction, EndReason, Price, Witness};
 
 /// Who spoke.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Speaker {
     /// The person on the phone.
@@ -18,7 +19,7 @@ pub enum Speaker {
 }
 
 /// One thing said, by the caller or by the agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TurnRecord {
     /// Who spoke.
     pub speaker: Speaker,
@@ -43,7 +44,7 @@ pub struct TurnRecord {
 
 /// Where the time between the caller's last word and the agent's first went, in microseconds. The steps from
 /// `endpoint_us` to `send_us` add up to `total_us` exactly; with `carrier_us` they are what the caller waited.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TurnLatency {
     /// From the end of speech to the decision that the turn is over: silence that was waited out.
     pub endpoint_us: u64,
@@ -75,7 +76,7 @@ pub struct TurnLatency {
 }
 
 /// What the language models counted, summed over a call's answers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UsageRecord {
     /// Answers that told their cost.
     pub answers: u64,
@@ -88,7 +89,7 @@ pub struct UsageRecord {
 }
 
 /// Something that went wrong during the call, or was done about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Incident {
     /// When, in milliseconds since the call's start.
     pub at_ms: u64,
@@ -103,7 +104,7 @@ pub struct Incident {
 }
 
 /// What was counted during the call.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CallCounters {
     /// Audio frames that came from the carrier.
     pub frames_in: u64,
@@ -121,7 +122,7 @@ pub struct CallCounters {
 }
 
 /// The record of one call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CallRecord {
     /// Our id, `call_` and 26 characters that sort by time.
     pub id: String,

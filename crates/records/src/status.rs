@@ -1,12 +1,15 @@
 //! Where a call is in its life, in words that all carriers share.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Where a call is. Carriers' words are turned into these where the words are read; a word that nobody knows is no
 /// status, and so never ends a call.
 ///
 /// The order is the order of a life: a call only ever moves to a later one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum CallStatus {
     /// To be dialled, or accepted by the carrier and not sent on yet.
@@ -77,7 +80,9 @@ impl std::fmt::Display for CallStatus {
 }
 
 /// Who called whom.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// Somebody called us.
@@ -98,7 +103,7 @@ impl Direction {
 }
 
 /// Who picked up, as far as the carrier can tell. The order is how much is known: more is never given up for less.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AnsweredBy {
     /// The carrier could not tell.

@@ -12,7 +12,7 @@ use providers::Health;
 use records::{AnsweredBy, EndReason};
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
-use store::{CallId, OpenError, Store};
+use store::{CallId, Database, DatabaseOptions, OpenError, Store};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,8 @@ use crate::vendors::Vendors;
 
 /// How often the certificate's files are looked at.
 const TLS_WATCH: Duration = Duration::from_secs(5);
+/// The database's name in the data folder.
+const DATABASE: &str = "trunkline.db";
 /// How long the store may take to write what it holds at the end.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
@@ -77,7 +79,7 @@ impl DataPlane for Plane {
 
 impl Server {
     /// Starts everything. Needs a runtime. When it returns, calls are answered.
-    pub(crate) fn start(config: Config) -> Result<Self, Failure> {
+    pub(crate) async fn start(config: Config) -> Result<Self, Failure> {
         // The port first: a second server must not touch the first one's data.
         let listener = gateway::bind(config.server.listen).map_err(|error| match error {
             BindError::Taken { .. } => Failure::unavailable(error.to_string()),
@@ -95,6 +97,10 @@ impl Server {
             OpenError::InUse(_) => Failure::unavailable(error.to_string()),
             OpenError::Io(..) => Failure::config(error.to_string()),
         })?;
+        let file = config.data.dir.join(DATABASE);
+        let database = Database::open(DatabaseOptions::Sqlite { file })
+            .await
+            .map_err(|error| Failure::unavailable(error.to_string()))?;
         let vendors = Arc::new(Vendors::new(config.server.limits.recognisers));
         let agents = vendors.agents(&config)?;
         let gateway = Gateway::new(data_plane(&config), agents, Some(store.clone()))
@@ -105,21 +111,24 @@ impl Server {
             control::measure_store(&measured);
         });
         let board = Arc::new(Board::new(vendors.health(), config.vendors.clone()));
-        let routes = gateway.router().merge(control::router(Control {
+        let stop = CancellationToken::new();
+        let control = Control {
             store: store.clone(),
+            database,
             vendors: Some(board.clone()),
             data_plane: Arc::new(Plane(gateway.clone())),
             heartbeat: heartbeat.clone(),
             recorder: Some(recorder),
             token: config.server.token.clone(),
-        }));
+            stop: stop.clone(),
+        };
+        let routes = gateway.router().merge(control::router(control, gateway::documented()));
         let limits = &config.server.limits;
         let limits = Limits {
             head: Duration::from_millis(limits.header_timeout_ms),
             per_address: limits.connections_per_address,
             connections: limits.max_connections,
         };
-        let stop = CancellationToken::new();
         if let Some(tls) = &tls {
             tokio::spawn(tls.clone().watch(TLS_WATCH, stop.clone()));
         }

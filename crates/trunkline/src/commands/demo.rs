@@ -67,7 +67,7 @@ impl Demo {
             "--data",
             Some(self.data.display()),
         );
-        let server = Server::start(config::load(&sources)?.config)?;
+        let server = Server::start(config::load(&sources)?.config).await?;
         let address = server.address();
         say(&format!(
             "server ready on {address} after {} ms, nothing configured",

@@ -98,7 +98,7 @@ async fn serve(loaded: Loaded, sources: &Sources, began: Instant) -> Result<(), 
     let drain_timeout = Duration::from_millis(config.server.drain_timeout_ms);
     // Before the server is ready: a signal sent right after that must find its handler.
     let mut signals = Signals::new()?;
-    let server = Server::start(config)?;
+    let server = Server::start(config).await?;
     tracing::info!(
         address = %server.address(),
         agent = loaded.config.default_agent,

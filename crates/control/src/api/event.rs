@@ -1,0 +1,119 @@
+//! What was said about a call, as the API shows it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use records::{AnsweredBy, CallStatus, EndReason, Fact, Witness};
+use serde::Serialize;
+use store::StoredEvent;
+use utoipa::ToSchema;
+
+/// Something that was said about a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Event {
+    /// Counts up in the order in which words were taken in, over all calls; there may be gaps.
+    pub(crate) seq: i64,
+    /// The call.
+    pub(crate) call_id: String,
+    /// When it happened, by whoever says it.
+    pub(crate) at: Timestamp,
+    /// Who says it.
+    pub(crate) from: Witness,
+    /// The call's status afterwards.
+    pub(crate) call_status: CallStatus,
+    /// What was said.
+    #[serde(flatten)]
+    pub(crate) said: Said,
+}
+
+/// What was said about a call; `kind` tells which of these it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum Said {
+    /// It got so far, or ended so.
+    Status {
+        /// Where it is.
+        status: CallStatus,
+        /// Why it ended.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        end_reason: Option<EndReason>,
+        /// The same in words.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        #[schema(required = false)]
+        detail: String,
+    },
+    /// The conversation got further, or is over. The record has all of it.
+    Talk {
+        /// The agent.
+        agent: String,
+        /// How many things were said.
+        turns: usize,
+        /// Why the conversation ended; absent while it goes on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        end_reason: Option<EndReason>,
+    },
+    /// The carrier took the call and has an id for it.
+    CarrierCall {
+        /// The id.
+        carrier_call_id: String,
+    },
+    /// How long the carrier says that the call took.
+    Duration {
+        /// In seconds.
+        seconds: u32,
+    },
+    /// What the carrier charges.
+    Price {
+        /// A decimal number, without the sign.
+        amount: String,
+        /// `USD`, `INR`; empty where the carrier does not say.
+        currency: String,
+    },
+    /// The carrier keeps a recording of its own.
+    Recording {
+        /// Where.
+        url: String,
+    },
+    /// Who picked up.
+    AnsweredBy {
+        /// Who.
+        answered_by: AnsweredBy,
+    },
+    /// The carrier's report of the stream.
+    Report {
+        /// Its fields.
+        fields: BTreeMap<String, String>,
+    },
+}
+
+impl From<Fact> for Said {
+    fn from(fact: Fact) -> Self {
+        match fact {
+            Fact::Status { status, reason, detail } => Self::Status { status, end_reason: reason, detail },
+            Fact::Talk { record } => Self::Talk {
+                agent: record.agent.clone(),
+                turns: record.turns.len(),
+                end_reason: record.end_reason,
+            },
+            Fact::CarrierCall { id } => Self::CarrierCall { carrier_call_id: id },
+            Fact::Duration { seconds } => Self::Duration { seconds },
+            Fact::Price { price } => Self::Price { amount: price.amount, currency: price.currency },
+            Fact::Recording { url } => Self::Recording { url },
+            Fact::AnsweredBy { by } => Self::AnsweredBy { answered_by: by },
+            Fact::Report { fields } => Self::Report { fields },
+        }
+    }
+}
+
+impl From<StoredEvent> for Event {
+    fn from(stored: StoredEvent) -> Self {
+        Self {
+            seq: stored.seq,
+            call_id: stored.call,
+            at: stored.event.at,
+            from: stored.event.from,
+            call_status: stored.status,
+            said: stored.event.fact.into(),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The reading side of the HTTP API: what calls there were, what became of one, and what happens now. Each handler
+//! carries its own documentation, from which `/openapi.json` is made.
+
+pub(crate) mod calls;
+mod cursor;
+pub(crate) mod docs;
+mod event;
+pub(crate) mod openapi;
+mod query;
+mod view;

@@ -1,0 +1,108 @@
+//! The closed list of what can go wrong with a request. Each has a word for programs, a status, a title and a passage
+//! at `/docs/errors`, so that a `type` always leads to an explanation.
+
+use std::fmt;
+
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Makes the list: one row a kind.
+macro_rules! codes {
+    ($($name:ident $code:literal $status:ident $title:literal $about:literal;)*) => {
+        /// The kind of a problem, as a word for programs.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+        pub enum Code {
+            $(#[doc = $about] #[serde(rename = $code)] $name,)*
+        }
+
+        impl Code {
+            /// Every kind, by status.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The word.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// The HTTP status that it is answered with.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            /// The kind in a few words.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+
+            /// What it means and what to do about it.
+            pub const fn about(self) -> &'static str {
+                match self { $(Self::$name => $about,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidParameters "invalid_parameters" BAD_REQUEST "Invalid parameters"
+        "A parameter of the path or the query is unknown, given twice, or not of its form. `errors` names each; \
+         /docs says what they may be.";
+    MalformedBody "malformed_body" BAD_REQUEST "The body can't be read"
+        "The body is no JSON, or not of the form that /docs gives. `detail` says where reading stopped.";
+    Unauthorized "unauthorized" UNAUTHORIZED "A key is needed"
+        "The request has no key, or one that is unknown or withdrawn. Send one as `Authorization: Bearer <key>`.";
+    Forbidden "forbidden" FORBIDDEN "The key may not do this"
+        "The key is good and its scope is too small for this request. Use one of a larger scope.";
+    NotFound "not_found" NOT_FOUND "Nothing is here"
+        "There is no such path, or it is switched off in the configuration.";
+    CallNotFound "call_not_found" NOT_FOUND "No such call"
+        "There is no call of this id: it is misspelled, of another server, or was erased. Ids are `call_` and 26 \
+         letters and digits, in upper case.";
+    RecordingNotFound "recording_not_found" NOT_FOUND "No recording"
+        "The call is known and has no recording: recording was off, the caller did not agree, or it was erased. \
+         `detail` says which, as far as that is known.";
+    MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "Not by this method"
+        "The path exists and is not asked by this method. The header `Allow` lists those that are.";
+    Conflict "conflict" CONFLICT "Not in this state"
+        "What is asked can't be done in the state that things are in. `detail` says which.";
+    BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "The body is too large"
+        "The body is larger than this request may have.";
+    UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "Not in this form"
+        "The header `Content-Type` names a form that is not read here. Send JSON as `application/json`.";
+    RangeNotSatisfiable "range_not_satisfiable" RANGE_NOT_SATISFIABLE "Beyond the end"
+        "The header `Range` asks for bytes that are not there. The header `Content-Range` says how many there are.";
+    Unprocessable "unprocessable" UNPROCESSABLE_ENTITY "Not to be done"
+        "The body is of the right form and what it says can't be done. `errors` names each fault.";
+    TooManyRequests "too_many_requests" TOO_MANY_REQUESTS "Too many requests"
+        "More was asked than is allowed in this time. Wait as long as `Retry-After` says.";
+    Internal "internal" INTERNAL_SERVER_ERROR "A fault inside the server"
+        "The request is not at fault. The server's log says more under the `request_id`.";
+    DatabaseUnavailable "database_unavailable" SERVICE_UNAVAILABLE "The database does not answer"
+        "The database is locked, restarting or not reachable. Calls go on and are stored later; ask again after \
+         `Retry-After`.";
+    Unavailable "unavailable" SERVICE_UNAVAILABLE "Not now"
+        "The server is about to stop, or has no room for more. Ask again after `Retry-After`.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_is_the_same_everywhere_and_once() {
+        let mut words: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        for code in Code::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+            assert!(code.status().is_client_error() || code.status().is_server_error());
+        }
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Code::ALL.len());
+    }
+}
