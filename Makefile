@@ -5,22 +5,26 @@ CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint fmt deny bench conformance fuzz fuzz-replay ci
+.PHONY: help setup ready run serve test lint fmt deny bench conformance fuzz fuzz-replay ci
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: ## Install the system packages that are missing (Debian, Ubuntu)
+	@scripts/setup.sh --tests
+
+# What the tests alone need is left out.
+ready:
 	@scripts/setup.sh
 
-run: setup ## Install, build, play a demonstration call against the server; on a terminal, go on serving
+run: ready ## Install, build, play a demonstration call against the server; on a terminal, go on serving
 	$(CARGO) build --release --locked -p trunkline
 	@$(CARGO) run --quiet --release --locked -p trunkline -- demo
 	@if [ -t 0 ] && [ -t 1 ] && [ -z "$$CI" ]; then \
 		exec $(CARGO) run --quiet --release --locked -p trunkline -- serve; \
 	fi
 
-serve: setup ## Build and run the server until Ctrl-C
+serve: ready ## Build and run the server until Ctrl-C
 	$(CARGO) run --release --locked -p trunkline -- serve
 
 test: setup ## Run every test
@@ -36,11 +40,11 @@ fmt: ## Format the code
 deny: ## Check licences, bans and sources of all dependencies
 	@scripts/deny.sh
 
-bench: setup ## Measure speed and size (minutes; wants both cores to itself)
+bench: ready ## Measure speed and size (minutes; wants both cores to itself)
 	$(CARGO) build --release --locked -p trunkline
 	@$(CARGO) run --quiet --release --locked -p trunkline -- bench
 
-conformance: setup ## Play the carrier against our own server and check every rule
+conformance: ready ## Play the carrier against our own server and check every rule
 	$(CARGO) build --locked -p trunkline
 	@scripts/conformance.sh
 

@@ -2,7 +2,8 @@
 # Installs the system packages that building and running need and that are missing. Says what it installs and why.
 # Does nothing, and asks no network, when all is there.
 #
-#   scripts/setup.sh           install what is missing
+#   scripts/setup.sh           install what is missing to build and run
+#   scripts/setup.sh --tests   and what the tests need beside that
 #   scripts/setup.sh --check   only say what is missing; exit status 1 when anything is
 set -euo pipefail
 
@@ -15,9 +16,20 @@ needs=(
   "libpocketsphinx3|library libpocketsphinx.so.3|the built-in recogniser"
   "pocketsphinx-en-us|test -d /usr/share/pocketsphinx/model/en-us|the recogniser's English model"
 )
+needs_of_tests=(
+  "postgresql|postgres_server|\`make test\` starts a database server of its own from it"
+)
 oldest_rust=1.94
 
 main() {
+  local check=false word
+  for word; do
+    case $word in
+      --check) check=true ;;
+      --tests) needs+=("${needs_of_tests[@]}") ;;
+      *) fail "there is no option $word" ;;
+    esac
+  done
   check_rust
   local missing=() reasons=() entry package shown_by why
   for entry in "${needs[@]}"; do
@@ -32,7 +44,7 @@ main() {
   fi
   say "missing:"
   printf '%s\n' "${reasons[@]}" >&2
-  if [ "${1:-}" = --check ]; then
+  if $check; then
     exit 1
   fi
   if ! command -v apt-get >/dev/null; then
@@ -46,6 +58,10 @@ library() {
   local cache
   cache=$(/sbin/ldconfig -p 2>/dev/null) || cache=$(ldconfig -p)
   grep -qF "$1" <<<"$cache"
+}
+
+postgres_server() {
+  compgen -G '/usr/lib/postgresql/*/bin/initdb'
 }
 
 check_rust() {

@@ -2,334 +2,299 @@
 //! place where its record lies; this is made from them and from carriers' callbacks, and lives without a call ever
 //! waiting for it.
 
-use std::path::PathBuf;
+mod error;
+mod operation;
+mod postgres;
+mod schema;
+mod sqlite;
+mod values;
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use records::{CallEvent, CallRecord, CallStatus, Change, Direction, EndReason};
-use secrecy::SecretString;
+use records::{CallEvent, CallRecord};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::error::DatabaseError;
+use self::operation::On;
+pub use self::values::{
+    ApiKey, Applied, CallFilter, CallSummary, CallbackHealth, DatabaseOptions, Idempotency, InboxEntry,
+    Intent, Scope, StoredEvent, Which,
+};
 use crate::CallId;
 
-/// Which database.
-#[derive(Debug, Clone)]
-pub enum DatabaseOptions {
-    /// One file, write-ahead log.
-    Sqlite {
-        /// Where; made when it is not there.
-        file: PathBuf,
-    },
-    /// A server.
-    Postgres {
-        /// `postgres://user:password@host:port/database`.
-        url: SecretString,
-    },
-}
-
-/// Why the database did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum DatabaseError {
-    /// It can't be reached, is locked, or gave up; asking again later may help.
-    #[error("the database is not available: {0}")]
-    Unavailable(String),
-    /// It answered and would not: a damaged file, a schema of a newer version, a fault of ours.
-    #[error("the database failed: {0}")]
-    Failed(String),
-}
-
-/// How to find a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Which {
-    /// By our id.
-    Id(CallId),
-    /// By the carrier's.
-    Carrier {
-        /// The carrier's name.
-        carrier: String,
-        /// Its id of the call.
-        id: String,
-    },
-}
-
-/// A carrier's callback, to be kept in the inbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InboxEntry {
-    /// The carrier's name.
-    pub carrier: String,
-    /// `status`, `amd`, `recording`, `stream`, `report`, `post_call`.
-    pub kind: String,
-    /// The same for a callback that is sent twice.
-    pub key: String,
-    /// When it came.
-    pub received_at: Timestamp,
-    /// What it said, as JSON with numbers masked, for people to look at.
-    pub body: String,
-}
-
-/// What became of words about a call.
-#[derive(Debug, Clone)]
-pub struct Applied {
-    /// The record afterwards; `None` when there is no such call yet. The words wait for it in the inbox then.
-    pub record: Option<CallRecord>,
-    /// What each word changed.
-    pub changes: Vec<Change>,
-    /// The same callback had come before, and nothing was done.
-    pub is_repeated: bool,
-}
-
-/// What is wanted of a list of calls. All that is given must hold.
-#[derive(Debug, Clone, Default)]
-pub struct CallFilter {
-    /// In one of these states; empty: in any.
-    pub statuses: Vec<CallStatus>,
-    /// Ended so.
-    pub end_reason: Option<EndReason>,
-    /// Who called whom.
-    pub direction: Option<Direction>,
-    /// Over this carrier.
-    pub carrier: Option<String>,
-    /// With this agent.
-    pub agent: Option<String>,
-    /// From or to this number.
-    pub number: Option<String>,
-    /// Begun at or after this.
-    pub from: Option<Timestamp>,
-    /// Begun before this.
-    pub until: Option<Timestamp>,
-}
-
-/// One line of a list of calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallSummary {
-    /// Our id.
-    pub id: String,
-    /// The carrier's name.
-    pub carrier: String,
-    /// The carrier's id.
-    pub carrier_call_id: String,
-    /// Who called whom.
-    pub direction: Direction,
-    /// Where it is.
-    pub status: CallStatus,
-    /// Why it ended.
-    pub end_reason: Option<EndReason>,
-    /// The agent.
-    pub agent: String,
-    /// The caller's number.
-    pub from: Option<String>,
-    /// The number called.
-    pub to: Option<String>,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// When it was answered.
-    pub answered_at: Option<Timestamp>,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
-}
-
-/// Words about a call, in the order in which they were taken in.
-#[derive(Debug, Clone)]
-pub struct StoredEvent {
-    /// Counts up by the order of taking in; gaps may be.
-    pub seq: i64,
-    /// The call.
-    pub call: String,
-    /// What was said.
-    pub event: CallEvent,
-    /// The call's status afterwards.
-    pub status: CallStatus,
-}
-
-/// A request that must not be done twice.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Idempotency {
-    /// Who asked: the API key's id.
-    pub owner: String,
-    /// `Idempotency-Key`.
-    pub key: String,
-    /// A digest of what was asked.
-    pub digest: String,
-}
-
-/// What became of a call to be dialled.
-#[derive(Debug, Clone)]
-pub enum Intent {
-    /// It is kept; now it may be dialled.
-    New,
-    /// The same was asked before: its call, and the answer that was given, once it was.
-    Repeated {
-        /// The call of the first request.
-        call: CallId,
-        /// HTTP status and body that the first request was answered with; `None` while it runs.
-        answer: Option<(u16, String)>,
-    },
-    /// The key was used for something else.
-    Different,
-}
-
-/// What an API key may do. The order is how much: a later one may what an earlier one may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    /// Look at calls.
-    Read,
-    /// Place and end calls.
-    Call,
-    /// Everything.
-    Admin,
-}
-
-/// An API key as it is kept.
-#[derive(Debug, Clone)]
-pub struct ApiKey {
-    /// `key_` and 26 characters.
-    pub id: String,
-    /// What its owner calls it.
-    pub name: String,
-    /// The first characters of the key itself, to tell it from others.
-    pub prefix: String,
-    /// SHA-256 of the key.
-    pub digest: [u8; 32],
-    /// What it may do.
-    pub scope: Scope,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it was last used, to the minute.
-    pub used_at: Option<Timestamp>,
-    /// When it was withdrawn.
-    pub revoked_at: Option<Timestamp>,
-}
-
-/// How the callbacks of one kind do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallbackHealth {
-    /// The carrier's name.
-    pub carrier: String,
-    /// The kind.
-    pub kind: String,
-    /// When the last one came.
-    pub last_at: Option<Timestamp>,
-    /// How many came since the time asked for.
-    pub received: u64,
-    /// How many of them were refused: a wrong signature, nothing that could be read.
-    pub refused: u64,
-}
+/// How long to wait before opening is tried again, the first time and at most.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// A key's use is noted to the minute.
+const MINUTE_US: i64 = 60_000_000;
 
 /// The database. Cloning gives another handle of the same.
 #[derive(Debug, Clone)]
 pub struct Database {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     options: DatabaseOptions,
+    engine: OnceLock<Engine>,
+    /// Why it is not open.
+    fault: Mutex<DatabaseError>,
+    latest: watch::Sender<i64>,
+    stop: CancellationToken,
+    _stopped: DropGuard,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Sqlite(sqlite::Engine),
+    Postgres(postgres::Engine),
 }
 
 impl Database {
     /// Opens it, and brings its schema up to date; a copy of a SQLite file is kept before that.
     pub async fn open(options: DatabaseOptions) -> Result<Self, DatabaseError> {
-        Ok(Self { options })
+        let database = Self::closed(options);
+        database.open_once().await?;
+        Ok(database)
+    }
+
+    /// The same without waiting: it is opened as soon as it can be, and says that it is not available until then.
+    /// Needs a runtime.
+    pub fn start(options: DatabaseOptions) -> Self {
+        let database = Self::closed(options);
+        tokio::spawn(keep_opening(Arc::downgrade(&database.shared), database.shared.stop.clone()));
+        database
+    }
+
+    fn closed(options: DatabaseOptions) -> Self {
+        let stop = CancellationToken::new();
+        Self {
+            shared: Arc::new(Shared {
+                options,
+                engine: OnceLock::new(),
+                fault: Mutex::new(DatabaseError::Unavailable("it is being opened".to_owned())),
+                latest: watch::Sender::new(0),
+                _stopped: stop.clone().drop_guard(),
+                stop,
+            }),
+        }
+    }
+
+    async fn open_once(&self) -> Result<(), DatabaseError> {
+        let latest = self.shared.latest.clone();
+        let engine = match &self.shared.options {
+            DatabaseOptions::Sqlite { file } => Engine::Sqlite(sqlite::open(file, latest).await?),
+            DatabaseOptions::Postgres { url } => {
+                Engine::Postgres(postgres::open(url, latest, self.shared.stop.clone()).await?)
+            }
+        };
+        // There is one task that opens.
+        let _ = self.shared.engine.set(engine);
+        let last = self.read(operation::LastEvent {}).await?;
+        tell_here(&self.shared.latest, last);
+        Ok(())
     }
 
     /// Which it is.
-    pub const fn options(&self) -> &DatabaseOptions {
-        &self.options
+    pub fn options(&self) -> &DatabaseOptions {
+        &self.shared.options
+    }
+
+    /// Closes it: what is under way ends, what comes later is refused.
+    pub async fn close(&self) {
+        self.shared.stop.cancel();
+        match self.shared.engine.get() {
+            Some(Engine::Sqlite(engine)) => engine.close().await,
+            Some(Engine::Postgres(engine)) => engine.close().await,
+            None => {}
+        }
+    }
+
+    /// The number of the latest event, which changes when there are new ones: of this process, and on PostgreSQL of
+    /// the others too.
+    pub fn subscribe(&self) -> watch::Receiver<i64> {
+        self.shared.latest.subscribe()
     }
 
     /// Keeps a call that is about to be dialled, before it is, with the request that must not be repeated.
+    ///
+    /// On an error it must not be dialled, whether it was kept or not.
     pub async fn intend(
         &self,
-        _call: &CallRecord,
-        _once: Option<&Idempotency>,
+        call: &CallRecord,
+        once: Option<&Idempotency>,
     ) -> Result<Intent, DatabaseError> {
-        Err(unbuilt())
+        self.write(operation::Intend { call: call.clone(), once: once.cloned() }).await
     }
 
     /// Keeps the answer of a request that must not be repeated.
-    pub async fn answer(&self, _once: &Idempotency, _status: u16, _body: &str) -> Result<(), DatabaseError> {
-        Err(unbuilt())
+    pub async fn answer(&self, once: &Idempotency, status: u16, body: &str) -> Result<(), DatabaseError> {
+        self.write(operation::Answer { once: once.clone(), status, body: body.to_owned() }).await
     }
 
     /// Takes words about a call in, through [`CallRecord::apply`], with the callback that they came by. A callback
     /// that came before changes nothing. Words about a call that is not known yet wait for it.
+    ///
+    /// On [`DatabaseError::Unavailable`] they may have been taken in or not; the same again does no harm.
     pub async fn apply(
         &self,
-        _which: &Which,
-        _events: Vec<CallEvent>,
-        _callback: Option<InboxEntry>,
+        which: &Which,
+        events: Vec<CallEvent>,
+        callback: Option<InboxEntry>,
     ) -> Result<Applied, DatabaseError> {
-        Err(unbuilt())
+        self.write(operation::Apply { which: which.clone(), events, callback }).await
+    }
+
+    /// Takes a record in as the media socket's side has it, seen `at`. Makes the call when neither its id nor the
+    /// carrier's is known.
+    pub async fn take_in(&self, record: &CallRecord, at: Timestamp) -> Result<Applied, DatabaseError> {
+        self.write(operation::TakeIn { record: record.clone(), at }).await
     }
 
     /// Notes a callback that was refused.
-    pub async fn refused(&self, _carrier: &str, _kind: &str, _at: Timestamp) -> Result<(), DatabaseError> {
-        Err(unbuilt())
+    pub async fn refused(&self, carrier: &str, kind: &str, at: Timestamp) -> Result<(), DatabaseError> {
+        self.write(operation::Refuse { carrier: carrier.to_owned(), kind: kind.to_owned(), at }).await
     }
 
     /// One call.
-    pub async fn call(&self, _which: &Which) -> Result<Option<CallRecord>, DatabaseError> {
-        Err(unbuilt())
+    pub async fn call(&self, which: &Which) -> Result<Option<CallRecord>, DatabaseError> {
+        self.read(operation::FindCall { which: which.clone() }).await
     }
 
     /// Calls, newest first, after the one that `after` names.
     pub async fn calls(
         &self,
-        _filter: &CallFilter,
-        _after: Option<CallId>,
-        _limit: u32,
+        filter: &CallFilter,
+        after: Option<CallId>,
+        limit: u32,
     ) -> Result<Vec<CallSummary>, DatabaseError> {
-        Err(unbuilt())
+        self.read(operation::ListCalls { filter: filter.clone(), after, limit }).await
     }
 
     /// Calls that are not over, oldest first, of those begun before `before`.
-    pub async fn unfinished(
-        &self,
-        _before: Timestamp,
-        _limit: u32,
-    ) -> Result<Vec<CallRecord>, DatabaseError> {
-        Err(unbuilt())
+    pub async fn unfinished(&self, before: Timestamp, limit: u32) -> Result<Vec<CallRecord>, DatabaseError> {
+        self.read(operation::ListUnfinished { before, limit }).await
     }
 
-    /// What was said about calls after `seq`, oldest first; of one call or of all.
+    /// What was said about calls after `seq`, oldest first; of one call or of all. The record of a
+    /// [`records::Fact::Talk`] is without what was said in the call: that lies in the call's record only.
     pub async fn events(
         &self,
-        _call: Option<CallId>,
-        _after: i64,
-        _limit: u32,
+        call: Option<CallId>,
+        after: i64,
+        limit: u32,
     ) -> Result<Vec<StoredEvent>, DatabaseError> {
-        Err(unbuilt())
+        self.read(operation::ListEvents { call, after, limit }).await
     }
 
     /// The callbacks of one call, in the order in which they came.
-    pub async fn callbacks(&self, _call: CallId) -> Result<Vec<InboxEntry>, DatabaseError> {
-        Err(unbuilt())
+    pub async fn callbacks(&self, call: CallId) -> Result<Vec<InboxEntry>, DatabaseError> {
+        self.read(operation::ListCallbacks { call }).await
     }
 
     /// How each kind of callback does since then.
-    pub async fn callback_health(&self, _since: Timestamp) -> Result<Vec<CallbackHealth>, DatabaseError> {
-        Err(unbuilt())
+    pub async fn callback_health(&self, since: Timestamp) -> Result<Vec<CallbackHealth>, DatabaseError> {
+        self.read(operation::CountCallbacks { since }).await
     }
 
     /// Keeps a new API key.
-    pub async fn add_key(&self, _key: &ApiKey) -> Result<(), DatabaseError> {
-        Err(unbuilt())
+    pub async fn add_key(&self, key: &ApiKey) -> Result<(), DatabaseError> {
+        self.write(operation::AddKey { key: key.clone() }).await
     }
 
     /// All API keys, oldest first.
     pub async fn keys(&self) -> Result<Vec<ApiKey>, DatabaseError> {
-        Err(unbuilt())
+        self.read(operation::ListKeys {}).await
     }
 
     /// The key of this digest, unless it was withdrawn; its use is noted.
-    pub async fn key(&self, _digest: &[u8; 32], _now: Timestamp) -> Result<Option<ApiKey>, DatabaseError> {
-        Err(unbuilt())
+    pub async fn key(&self, digest: &[u8; 32], now: Timestamp) -> Result<Option<ApiKey>, DatabaseError> {
+        let key = self.read(operation::FindKey { digest: *digest }).await?;
+        let minute = |at: Timestamp| at.as_microsecond().div_euclid(MINUTE_US);
+        if let Some(key) = &key
+            && key.used_at.is_none_or(|used| minute(used) < minute(now))
+        {
+            let noted = operation::UseKey { id: key.id.clone(), at: now };
+            if let Err(error) = self.write(noted).await {
+                tracing::warn!(%error, "the use of an API key can't be noted");
+            }
+        }
+        Ok(key)
     }
 
     /// Withdraws a key. Says whether there was one.
-    pub async fn revoke_key(&self, _id: &str, _now: Timestamp) -> Result<bool, DatabaseError> {
-        Err(unbuilt())
+    pub async fn revoke_key(&self, id: &str, now: Timestamp) -> Result<bool, DatabaseError> {
+        self.write(operation::RevokeKey { id: id.to_owned(), at: now }).await
     }
 
     /// Whether it answers.
     pub async fn ping(&self) -> Result<(), DatabaseError> {
-        Err(unbuilt())
+        self.read(operation::Ping {}).await
+    }
+
+    async fn read<O: On<sqlx::Sqlite> + On<sqlx::Postgres>>(
+        &self,
+        operation: O,
+    ) -> Result<O::Out, DatabaseError> {
+        match self.engine()? {
+            Engine::Sqlite(engine) => engine.read(operation).await,
+            Engine::Postgres(engine) => engine.read(operation).await,
+        }
+    }
+
+    async fn write<O: On<sqlx::Sqlite> + On<sqlx::Postgres>>(
+        &self,
+        operation: O,
+    ) -> Result<O::Out, DatabaseError> {
+        match self.engine()? {
+            Engine::Sqlite(engine) => engine.write(operation).await,
+            Engine::Postgres(engine) => engine.write(operation).await,
+        }
+    }
+
+    fn engine(&self) -> Result<&Engine, DatabaseError> {
+        self.shared
+            .engine
+            .get()
+            .ok_or_else(|| self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
 
-fn unbuilt() -> DatabaseError {
-    DatabaseError::Unavailable("it is being built".to_owned())
+/// Tries until it is open or nobody holds it any more. What is wrong is logged when it changes.
+async fn keep_opening(shared: std::sync::Weak<Shared>, stop: CancellationToken) {
+    let (mut wait, longest) = AGAIN;
+    loop {
+        let Some(shared) = shared.upgrade() else { return };
+        let database = Database { shared };
+        let opened = tokio::select! {
+            () = stop.cancelled() => return,
+            opened = database.open_once() => opened,
+        };
+        let Err(error) = opened else { return };
+        let known = std::mem::replace(
+            &mut *database.shared.fault.lock().unwrap_or_else(PoisonError::into_inner),
+            error.clone(),
+        );
+        if known != error {
+            tracing::error!(%error, "the database can't be opened; calls go on, and it is tried again");
+        }
+        drop(database);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        wait = (wait * 2).min(longest);
+    }
+}
+
+/// A number only climbs: another process's may have been heard of first.
+fn tell_here(latest: &watch::Sender<i64>, seq: i64) {
+    latest.send_if_modified(|known| {
+        let is_news = seq > *known;
+        *known = seq.max(*known);
+        is_news
+    });
 }

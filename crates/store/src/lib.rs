@@ -13,6 +13,8 @@
 //! What was handed over is with the operating system within a second, so that the death of the process loses at
 //! most that; what the death of the machine loses is the file system's affair.
 
+#![expect(clippy::duplicate_mod, reason = "one source of queries is built for each of the two databases")]
+
 mod archive;
 mod database;
 mod fault;

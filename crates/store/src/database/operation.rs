@@ -1,0 +1,79 @@
+//! What is done in the database, each as a value: so that several callers' writes can run in one transaction, and so
+//! that one list serves both databases. How each is done is written once in `shared` and built for each.
+
+use std::future::Future;
+
+use jiff::Timestamp;
+use records::{CallEvent, CallRecord};
+
+use super::error::DatabaseError;
+use super::values::{
+    ApiKey, Applied, CallFilter, CallSummary, CallbackHealth, Idempotency, InboxEntry, Intent, StoredEvent,
+    Which,
+};
+use crate::CallId;
+
+/// Something to be done.
+pub(crate) trait Operation: Send + Sync + 'static {
+    /// What it gives.
+    type Out: Send + 'static;
+}
+
+/// How it is done on one of the databases. May be done again after a fault, so it takes nothing out of itself.
+pub(crate) trait On<D: sqlx::Database>: Operation {
+    fn run(
+        &self,
+        connection: &mut D::Connection,
+    ) -> impl Future<Output = Result<Self::Out, DatabaseError>> + Send;
+}
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ty),* } -> $out:ty;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(crate) struct $name { $(pub(crate) $field: $kind),* }
+
+        impl Operation for $name {
+            type Out = $out;
+        }
+    )*};
+}
+
+operations! {
+    /// Keeps a call before it is dialled.
+    Intend { call: CallRecord, once: Option<Idempotency> } -> Intent;
+    /// Keeps the answer to a request.
+    Answer { once: Idempotency, status: u16, body: String } -> ();
+    /// Takes words about a call in.
+    Apply { which: Which, events: Vec<CallEvent>, callback: Option<InboxEntry> } -> Applied;
+    /// Takes a record of the file store in.
+    TakeIn { record: CallRecord, at: Timestamp } -> Applied;
+    /// Counts a refused callback.
+    Refuse { carrier: String, kind: String, at: Timestamp } -> ();
+    /// One call.
+    FindCall { which: Which } -> Option<CallRecord>;
+    /// A page of calls.
+    ListCalls { filter: CallFilter, after: Option<CallId>, limit: u32 } -> Vec<CallSummary>;
+    /// Calls that are not over.
+    ListUnfinished { before: Timestamp, limit: u32 } -> Vec<CallRecord>;
+    /// What was said.
+    ListEvents { call: Option<CallId>, after: i64, limit: u32 } -> Vec<StoredEvent>;
+    /// The number of the latest event.
+    LastEvent {} -> i64;
+    /// A call's callbacks.
+    ListCallbacks { call: CallId } -> Vec<InboxEntry>;
+    /// How callbacks do.
+    CountCallbacks { since: Timestamp } -> Vec<CallbackHealth>;
+    /// Keeps a key.
+    AddKey { key: ApiKey } -> ();
+    /// All keys.
+    ListKeys {} -> Vec<ApiKey>;
+    /// The key of a digest.
+    FindKey { digest: [u8; 32] } -> Option<ApiKey>;
+    /// Notes that a key was used.
+    UseKey { id: String, at: Timestamp } -> ();
+    /// Withdraws a key.
+    RevokeKey { id: String, at: Timestamp } -> bool;
+    /// Nothing, to see whether it answers.
+    Ping {} -> ();
+}
