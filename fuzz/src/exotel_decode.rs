@@ -1,12 +1,13 @@
 //! A socket full of messages from something that says it is Exotel, and the same bytes as a query and as a form.
 
 use call::CarrierEvent;
-use carriers::exotel::{ConnectRequest, Reader, SocketQuery, StreamReport};
+use carriers::exotel::{ConnectRequest, SocketQuery, StreamReport};
+use carriers::{Carrier, Reader};
 
 /// Each line is a message; one that is not text goes in as a binary frame. A stream starts at most once and stops at
 /// most once, nothing comes after that, and nothing kept grows with what was sent.
 pub fn exotel_decode(data: &[u8]) {
-    let mut reader = Reader::new(None);
+    let mut reader = Reader::new(Carrier::Exotel, None);
     let (mut starts, mut stops) = (0, 0);
     for line in data.split(|byte| *byte == b'\n') {
         let read = match std::str::from_utf8(line) {

@@ -3,4 +3,22 @@
 
 pub mod exotel;
 pub mod rest;
+pub mod token;
 pub mod twilio;
+
+mod address;
+mod dialect;
+mod finding;
+mod form;
+mod lenient;
+mod line;
+mod message;
+mod reader;
+mod sound;
+mod tally;
+mod text;
+
+pub use address::{Address, UrlFault};
+pub use finding::Finding;
+pub use line::{Carrier, Read, Writer};
+pub use reader::Reader;

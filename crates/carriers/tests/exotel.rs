@@ -4,7 +4,8 @@
 use audio::{Pcm, SampleRate};
 use base64_simd::STANDARD;
 use call::CarrierEvent;
-use carriers::exotel::{ConnectRequest, Finding, Read, Reader, SocketQuery, StreamReport, Writer};
+use carriers::exotel::{ConnectRequest, SocketQuery, StreamReport, Writer};
+use carriers::{Carrier, Finding, Read, Reader};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -22,7 +23,7 @@ fn media(payload: &str) -> String {
 }
 
 fn started() -> Reader {
-    let mut reader = Reader::new(None);
+    let mut reader = Reader::new(Carrier::Exotel, None);
     assert_eq!(reader.read(&start("s")).finding, None);
     reader
 }
@@ -41,7 +42,7 @@ fn golden_messages_mean_what_they_should() {
         let case: Value = serde_json::from_str(line).unwrap();
         let name = case["name"].as_str().unwrap();
         let rate = case["query_rate"].as_u64().map(|hz| SampleRate::try_from(hz as u32).unwrap());
-        let read = Reader::new(rate).read(case["text"].as_str().unwrap());
+        let read = Reader::new(Carrier::Exotel, rate).read(case["text"].as_str().unwrap());
         assert_eq!(serde_json::to_value(&read.event).unwrap(), case["event"], "{name}");
         assert_eq!(read.finding.map(Finding::as_str), case["finding"].as_str(), "{name}");
         assert!(!read.fatal, "{name}");
@@ -51,7 +52,7 @@ fn golden_messages_mean_what_they_should() {
 #[test]
 fn a_call_means_the_same_in_every_spelling() {
     let events = |call: &str, odd: Option<Finding>| -> Vec<CarrierEvent> {
-        let mut reader = Reader::new(None);
+        let mut reader = Reader::new(Carrier::Exotel, None);
         let read = |line: &str| {
             let read = reader.read(line);
             assert!(read.finding.is_none() || read.finding == odd, "{line}: {:?}", read.finding);
@@ -123,7 +124,7 @@ fn base64_is_read_leniently_and_its_absence_is_no_harm() {
 
 #[test]
 fn a_stream_starts_once() {
-    let mut reader = Reader::new(None);
+    let mut reader = Reader::new(Carrier::Exotel, None);
     assert!(matches!(reader.read(&start("s")).event, Some(CarrierEvent::Start(_))));
     let again = reader.read(&start("s"));
     assert_eq!((again.event, again.finding), (None, Some(Finding::RepeatedStart)));
@@ -136,7 +137,7 @@ fn a_stream_starts_once() {
 
 #[test]
 fn a_call_can_start_on_audio_and_learn_its_rate_later() {
-    let mut reader = Reader::new(Some(SampleRate::HZ_16000));
+    let mut reader = Reader::new(Carrier::Exotel, Some(SampleRate::HZ_16000));
     let early = reader.read(r#"{"event":"media","stream_sid":"s","media":{"payload":"AAA="}}"#);
     assert_eq!((samples(&early), early.finding), (vec![0], Some(Finding::MediaBeforeStart)));
     assert_eq!((reader.stream(), reader.rate()), ("s", SampleRate::HZ_16000));
@@ -273,7 +274,7 @@ fn message() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_text_panics(texts in proptest::collection::vec(any::<String>(), 0..8)) {
-        let mut reader = Reader::new(None);
+        let mut reader = Reader::new(Carrier::Exotel, None);
         for text in &texts {
             reader.read(text);
             reader.binary(text.as_bytes());
@@ -287,7 +288,7 @@ proptest! {
     fn no_sequence_of_messages_panics_or_starts_twice(
         messages in proptest::collection::vec(message(), 0..40),
     ) {
-        let mut reader = Reader::new(None);
+        let mut reader = Reader::new(Carrier::Exotel, None);
         let mut starts = 0;
         let mut stops = 0;
         for message in &messages {

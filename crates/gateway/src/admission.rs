@@ -3,8 +3,8 @@
 use std::sync::{Arc, PoisonError};
 
 use carriers::exotel::auth::{Auth, Denied, Granted, Knock};
-use carriers::exotel::token::{TokenUses, mint};
 use carriers::exotel::{ConnectRequest, DEFAULT_RATE, SocketQuery, socket_url};
+use carriers::token::{TokenUses, mint};
 use http::{HeaderMap, header};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;

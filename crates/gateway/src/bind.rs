@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use call::CarrierEvent;
-use carriers::exotel::Read;
+use carriers::Read;
 use futures_util::FutureExt;
 use records::EndReason;
 use tokio::sync::OwnedSemaphorePermit;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use audio::SampleRate;
 use call::{Call, Input, Output, Tick, Timer};
-use carriers::exotel::{Read, Writer};
+use carriers::{Read, Writer};
 use records::{CallRecord, CallStatus, EndReason};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, Sleep};

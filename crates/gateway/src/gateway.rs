@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use carriers::UrlFault;
 use carriers::exotel::auth::Auth;
-use carriers::exotel::token::TokenUses;
-use carriers::exotel::{UrlFault, socket_url};
+use carriers::exotel::socket_url;
+use carriers::token::TokenUses;
 use jiff::Timestamp;
 use providers::VoiceSpec;
 use records::{AnsweredBy, EndReason};

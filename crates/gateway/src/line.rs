@@ -3,13 +3,15 @@
 
 use audio::SampleRate;
 use call::CarrierEvent;
-use carriers::exotel::{DEFAULT_RATE, Read, Reader, SocketQuery, Writer};
+use carriers::exotel::SocketQuery;
+use carriers::{Carrier, Read, Reader, Writer};
 
 use crate::metrics::In;
 use crate::socket::Received;
 
 /// One socket's reader, and what its URL said.
 pub(crate) struct Line {
+    pub(crate) carrier: Carrier,
     reader: Reader,
     /// The rate that holds when there is no `start`.
     pub(crate) fallback_rate: SampleRate,
@@ -21,8 +23,9 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn new(query: &SocketQuery) -> Self {
         Self {
-            reader: Reader::new(query.rate),
-            fallback_rate: query.rate.unwrap_or(DEFAULT_RATE),
+            carrier: Carrier::Exotel,
+            reader: Reader::new(Carrier::Exotel, query.rate),
+            fallback_rate: query.rate.unwrap_or(Carrier::Exotel.usual_rate()),
             stream: query.stream_sid.clone().unwrap_or_default(),
             token: query.token.as_deref().map(Into::into),
         }
@@ -44,8 +47,8 @@ impl Line {
     }
 
     /// A writer for a stream.
-    pub(crate) fn writer(stream: &str, rate: SampleRate) -> Box<Writer> {
-        Box::new(Writer::new(stream, rate))
+    pub(crate) fn writer(&self, stream: &str, rate: SampleRate) -> Box<Writer> {
+        Box::new(self.carrier.writer(stream, rate))
     }
 }
 

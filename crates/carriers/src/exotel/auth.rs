@@ -8,7 +8,7 @@ use base64_simd::STANDARD;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::token::{TokenFault, TokenUses};
+use crate::token::{TokenFault, TokenUses};
 
 type Digest = [u8; 32];
 
@@ -168,8 +168,8 @@ fn digest(text: &str) -> Digest {
 
 #[cfg(test)]
 mod tests {
-    use super::super::token::mint;
     use super::*;
+    use crate::token::mint;
 
     const NOW: u64 = 1_750_000_000;
 

@@ -8,8 +8,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::form::{Fields, add_body, add_json, add_pairs, unwrapped};
-use super::text;
+use crate::form::{Fields, add_body, add_json, add_pairs, unwrapped};
+use crate::{Address, UrlFault, text};
 
 /// How many `key=value` pairs a URL may have (Exotel, "Working with the Stream and Voicebot applet": at most 3
 /// custom parameters; whether `sample-rate` counts is not said, so it does here).
@@ -108,25 +108,6 @@ impl ConnectAnswer {
     }
 }
 
-/// Why no socket URL can be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum UrlFault {
-    /// The base is not a host or an http(s) or ws(s) URL without query.
-    #[error(
-        "the public base URL must be a host name or an https URL without a query, such as https://gw.example.com"
-    )]
-    Base,
-    /// The path does not begin with a slash or holds what a path can't.
-    #[error("the socket's path must begin with / and hold only characters of a URL path")]
-    Path,
-    /// There are more pairs than the carrier passes on.
-    #[error("Exotel passes on at most 3 URL parameters")]
-    TooMany,
-    /// They are longer than the carrier passes on.
-    #[error("Exotel passes on at most 256 characters of URL parameters")]
-    TooLong,
-}
-
 /// The socket's URL that the carrier is told: `base_url` is the operator's public address (`https://host`,
 /// `http://host`, `wss://host`, `ws://host` or a bare host, with or without port and path prefix), never a
 /// header of a request.
@@ -137,30 +118,7 @@ pub enum UrlFault {
 /// # Errors
 /// When the base or the path can't be part of a URL, or the parameters break the carrier's limits.
 pub fn socket_url(base_url: &str, ws_path: &str, params: &[(&str, &str)]) -> Result<String, UrlFault> {
-    let base = base_url.trim();
-    let (scheme, rest) = base.split_once("://").unwrap_or(("https", base));
-    let rest = rest.trim_end_matches('/');
-    let (authority, prefix) = match rest.find('/') {
-        Some(slash) => rest.split_at(slash),
-        None => (rest, ""),
-    };
-    let secure = match scheme.to_ascii_lowercase().as_str() {
-        "https" | "wss" => true,
-        "http" => !is_loopback(authority),
-        "ws" => false,
-        _ => return Err(UrlFault::Base),
-    };
-    if authority.is_empty()
-        || !authority.chars().all(|c| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@[]%".contains(c))
-    {
-        return Err(UrlFault::Base);
-    }
-    if !is_path(prefix) {
-        return Err(UrlFault::Base);
-    }
-    if !ws_path.starts_with('/') || !is_path(ws_path) {
-        return Err(UrlFault::Path);
-    }
+    let url = Address::parse(base_url)?.socket(ws_path)?;
     if params.len() > MAX_PAIRS {
         return Err(UrlFault::TooMany);
     }
@@ -168,22 +126,8 @@ pub fn socket_url(base_url: &str, ws_path: &str, params: &[(&str, &str)]) -> Res
     if query.len() > MAX_PARAMETER_CHARS {
         return Err(UrlFault::TooLong);
     }
-    let scheme = if secure { "wss" } else { "ws" };
     let mark = if query.is_empty() { "" } else { "?" };
-    Ok(format!("{scheme}://{authority}{prefix}{ws_path}{mark}{query}"))
-}
-
-fn is_path(path: &str) -> bool {
-    path.chars().all(|c| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/%".contains(c))
-}
-
-fn is_loopback(authority: &str) -> bool {
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let host = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    Ok(format!("{url}{mark}{query}"))
 }
 
 #[cfg(test)]

@@ -5,30 +5,24 @@
 
 pub mod auth;
 pub mod status;
-pub mod token;
 
 mod connect;
-mod finding;
-mod form;
-mod lenient;
-mod message;
 mod query;
-mod reader;
 mod report;
 mod rest;
-mod tally;
-pub(crate) mod text;
 mod writer;
 
-pub use connect::{ConnectAnswer, ConnectRequest, MAX_PAIRS, MAX_PARAMETER_CHARS, UrlFault, socket_url};
-pub use finding::Finding;
+pub use connect::{ConnectAnswer, ConnectRequest, MAX_PAIRS, MAX_PARAMETER_CHARS, socket_url};
 pub use query::SocketQuery;
-pub use reader::{Read, Reader};
 pub use report::{DisconnectedBy, StreamReport, StreamStatus};
 pub use rest::{ActiveStreams, ExotelMode, ExotelRegion, ExotelRest};
 pub use writer::Writer;
 
 use audio::SampleRate;
+use records::EndReason;
+
+use crate::dialect::{Dialect, Spelling};
+use crate::sound::Codec;
 
 /// The rates that a stream can have (Exotel, "Working with the Stream and Voicebot applet": `sample-rate`).
 pub const RATES: [SampleRate; 3] = [SampleRate::HZ_8000, SampleRate::HZ_16000, SampleRate::HZ_24000];
@@ -36,16 +30,19 @@ pub const RATES: [SampleRate; 3] = [SampleRate::HZ_8000, SampleRate::HZ_16000, S
 /// The rate of a stream that names none.
 pub const DEFAULT_RATE: SampleRate = SampleRate::HZ_8000;
 
+/// How Exotel's messages differ from others'.
+pub(crate) static DIALECT: Dialect =
+    Dialect { spelling: Spelling::Snake, codec: Codec::Pcm16, encoding: None, rates: &RATES, stopped };
+
+/// What the word of a `stop` means.
+fn stopped(word: &str) -> EndReason {
+    match word {
+        "callended" => EndReason::CallerHungUp,
+        _ => EndReason::CarrierStopped,
+    }
+}
+
 /// The stream rate that a text such as `8000`, `8000Hz` or `16kHz` names, or nothing.
 pub(crate) fn rate_of(text: &str) -> Option<SampleRate> {
-    let text = text.trim();
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let scale = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "hz" | ".0" => 1,
-        "k" | "khz" => 1000,
-        _ => return None,
-    };
-    let hz = number.parse::<u32>().ok()?.checked_mul(scale)?;
-    RATES.into_iter().find(|rate| rate.hz() == hz)
+    DIALECT.rate_of(text)
 }

@@ -5,8 +5,9 @@ use std::fmt;
 
 use audio::SampleRate;
 
-use super::form::{Fields, add_pairs};
-use super::{rate_of, text};
+use super::rate_of;
+use crate::form::{Fields, add_pairs};
+use crate::text;
 
 /// The query of a media socket's upgrade request.
 #[derive(Clone, Default, PartialEq, Eq)]

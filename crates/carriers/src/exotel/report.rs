@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::form::{Fields, add_body, add_json, add_pairs, unwrapped};
-use super::text;
+use crate::form::{Fields, add_body, add_json, add_pairs, unwrapped};
+use crate::text;
 
 /// How a stream ended, in the carrier's words.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use records::CallStatus;
 
 use super::status::{Told, accepted, status_of, time_of, written};
-use super::{MAX_PAIRS, MAX_PARAMETER_CHARS, text};
+use super::{MAX_PAIRS, MAX_PARAMETER_CHARS};
 use crate::rest::{
     Asked, DIAL_WINDOW, Dial, Dialled, Flat, Rest, RestAnswer, RestFault, RestFaultKind, RestRequest, Seen,
     status_fault, with_parameter,
 };
+use crate::text;
 
 /// The media URL must be shorter than this.
 const STREAM_URL: usize = 600;

@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use records::{AnsweredBy, CallEvent, CallStatus, Fact, Price, Witness};
 use serde_json::Value;
 
-use super::form::unwrapped;
-use super::text;
+use crate::form::unwrapped;
 use crate::rest::{Callback, Flat, digest, masked};
+use crate::text;
 
 /// How far India's time, which Exotel writes without saying so, is ahead.
 const INDIA: SignedDuration = SignedDuration::from_mins(330);

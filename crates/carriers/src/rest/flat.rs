@@ -8,7 +8,7 @@ use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, Event};
 use serde_json::Value;
 
-use crate::exotel::text;
+use crate::text;
 
 /// How many values of one message are kept. A list of a hundred calls has under 5000.
 const VALUES: usize = 20_000;

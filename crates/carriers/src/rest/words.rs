@@ -5,7 +5,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::{RestAnswer, RestFault, RestFaultKind};
-use crate::exotel::text;
+use crate::text;
 
 /// How many characters of a carrier's words are kept.
 const WORDS: usize = 200;

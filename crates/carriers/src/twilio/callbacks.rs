@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use records::{CallEvent, Fact, Witness};
 
 use super::words::{answered_by_of, status_of, time_of};
-use crate::exotel::text;
 use crate::rest::{Callback, Flat, digest, masked};
+use crate::text;
 
 /// How many characters of a recording's address are kept.
 const URL: usize = 1024;

@@ -1,7 +1,29 @@
-//! Twilio: its REST interface and what its callbacks mean.
+//! Twilio: its webhooks and who may send them, its media streams, its REST interface and what its callbacks mean.
 
 pub mod callbacks;
 mod rest;
+pub mod signature;
+pub mod twiml;
+mod voice;
 mod words;
+mod writer;
 
 pub use rest::{Redirect, TwilioRest};
+pub use voice::VoiceRequest;
+pub use writer::Writer;
+
+use audio::SampleRate;
+use records::EndReason;
+
+use crate::dialect::{Dialect, Spelling};
+use crate::sound::Codec;
+
+/// How Twilio's messages differ from others' (Twilio, "Media Streams: WebSocket messages"). Its `stop` names no reason;
+/// it comes when the call ended on Twilio's side, which is the caller hanging up unless we ended it ourselves.
+pub(crate) static DIALECT: Dialect = Dialect {
+    spelling: Spelling::Camel,
+    codec: Codec::MuLaw,
+    encoding: Some("audio/x-mulaw"),
+    rates: &[SampleRate::HZ_8000],
+    stopped: |_| EndReason::CallerHungUp,
+};

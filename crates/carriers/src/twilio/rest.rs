@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use records::{CallEvent, CallStatus, Fact, Price, Witness};
 
 use super::words::{answered_by_of, status_of, time_of};
-use crate::exotel::text;
 use crate::rest::{
     Asked, Dial, Dialled, Flat, MachineDetection, Rest, RestAnswer, RestFault, RestFaultKind, RestRequest,
     Seen, status_fault, with_parameter,
 };
+use crate::text;
 
 /// The account's resources.
 const VERSION: &str = "/2010-04-01/Accounts";

@@ -2,14 +2,14 @@
 
 use audio::SampleRate;
 use call::{CarrierEvent, Input, StreamStart, Tick, ToCarrier};
-use carriers::exotel::Read;
+use carriers::Read;
 use records::EndReason;
 use tokio::time::Instant;
 
 use super::CallTask;
 use crate::admission;
 use crate::bind::Arrival;
-use crate::line::{self, Line};
+use crate::line;
 use crate::metrics::Out;
 use crate::socket::{Received, SendFault};
 
@@ -126,7 +126,7 @@ impl CallTask {
 
     fn open_stream(&mut self, stream: &str, rate: SampleRate) {
         self.carrier.rate = rate;
-        self.carrier.writer = Some(Line::writer(stream, rate));
+        self.carrier.writer = Some(self.carrier.line.writer(stream, rate));
         self.seat.session.stream(stream);
         self.keeper.answered(rate);
     }
@@ -158,7 +158,10 @@ impl CallTask {
                 self.counts.frames.went(Out::Media);
                 self.keeper.sent(*plays_at, pcm);
                 self.seat.session.sent(*plays_at, self.carrier.rate.micros(pcm.len()));
-                socket.feed(writer.media(pcm)).await
+                match writer.media(pcm) {
+                    Some(text) => socket.feed(text).await,
+                    None => Ok(()),
+                }
             }
             ToCarrier::Mark { name } => {
                 self.counts.frames.went(Out::Mark);

@@ -212,7 +212,7 @@ impl Messages {
 #[cfg(test)]
 mod tests {
     use call::CarrierEvent;
-    use carriers::exotel::{Finding, Reader};
+    use carriers::{Carrier, Finding, Reader};
 
     use super::*;
 
@@ -233,7 +233,7 @@ mod tests {
         let mut call = Call::invented(7, SampleRate::HZ_16000);
         call.custom.insert("lead_id".to_owned(), "42".to_owned());
         let read = |messages: Messages, odd: Option<Finding>| -> Vec<CarrierEvent> {
-            let mut reader = Reader::new(None);
+            let mut reader = Reader::new(Carrier::Exotel, None);
             let mut messages = messages;
             let texts = conversation(&mut messages);
             texts

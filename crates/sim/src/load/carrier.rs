@@ -122,7 +122,8 @@ fn after<'a>(text: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
 mod tests {
     use audio::SampleRate;
     use call::CarrierEvent;
-    use carriers::exotel::{Reader, Writer};
+    use carriers::Reader;
+    use carriers::exotel::Writer;
 
     use super::*;
 
@@ -137,7 +138,7 @@ mod tests {
         carrier.media("AAABAAIA", &mut out);
         carrier.mark("u0", &mut out);
         carrier.stop(&mut out);
-        let mut reader = Reader::new(None);
+        let mut reader = Reader::new(carriers::Carrier::Exotel, None);
         let events: Vec<_> = texts(&out)
             .iter()
             .map(|text| {

@@ -11,7 +11,7 @@ const KEYS_PER_SECOND: u32 = 20;
 
 /// What a sequence number says about those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(crate) enum Order {
     Next,
     Gap,
     Repeat,
@@ -19,7 +19,7 @@ pub(super) enum Order {
 
 /// Counts along one stream.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     last_sequence: Option<i64>,
     watch: Option<Watch>,
     suspicion: u8,
@@ -39,7 +39,7 @@ struct Watch {
 
 impl Tally {
     /// Takes a message's number.
-    pub(super) fn sequence(&mut self, number: i64) -> Order {
+    pub(crate) fn sequence(&mut self, number: i64) -> Order {
         let order = match self.last_sequence {
             Some(last) if number <= last => Order::Repeat,
             Some(last) if number.saturating_sub(last) > 1 => Order::Gap,
@@ -55,7 +55,7 @@ impl Tally {
 
     /// Takes a frame of audio. True, at most once a stream, when its speed can't be that of `rate`: the
     /// samples between the first frame's timestamp and the last's are over a third too many or too few.
-    pub(super) fn audio(&mut self, rate: SampleRate, samples: usize, timestamp_ms: Option<i64>) -> bool {
+    pub(crate) fn audio(&mut self, rate: SampleRate, samples: usize, timestamp_ms: Option<i64>) -> bool {
         self.samples += samples as u64;
         let Some(now) = timestamp_ms.filter(|_| !self.judged) else { return false };
         let watch = match &mut self.watch {
@@ -81,7 +81,7 @@ impl Tally {
 
     /// Takes a key press. False when there were too many within the same second of audio, so that no clock is
     /// needed: a real stream sends audio all the time.
-    pub(super) fn key(&mut self, rate: SampleRate) -> bool {
+    pub(crate) fn key(&mut self, rate: SampleRate) -> bool {
         let second = self.samples / u64::from(rate.hz());
         if second != self.keys_second {
             self.keys_second = second;

@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 
 /// A text or a number; anything else reads as nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) enum Loose<'a> {
+pub(crate) enum Loose<'a> {
     #[default]
     Nothing,
     Text(Cow<'a, str>),
@@ -20,7 +20,7 @@ pub(super) enum Loose<'a> {
 
 impl<'a> Loose<'a> {
     /// As text; numbers are written out.
-    pub(super) fn text(&self) -> Option<Cow<'_, str>> {
+    pub(crate) fn text(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Nothing => None,
             Self::Text(text) => Some(Cow::Borrowed(text)),
@@ -30,7 +30,7 @@ impl<'a> Loose<'a> {
     }
 
     /// As a whole number, where it is one.
-    pub(super) fn whole(&self) -> Option<i64> {
+    pub(crate) fn whole(&self) -> Option<i64> {
         match self {
             Self::Nothing => None,
             Self::Text(text) => text.trim().parse().ok(),
@@ -39,12 +39,12 @@ impl<'a> Loose<'a> {
         }
     }
 
-    pub(super) fn is_some(&self) -> bool {
+    pub(crate) fn is_some(&self) -> bool {
         !matches!(self, Self::Nothing)
     }
 
     /// This, or `other` if this is nothing.
-    pub(super) fn or(self, other: Self) -> Self {
+    pub(crate) fn or(self, other: Self) -> Self {
         if self.is_some() { self } else { other }
     }
 }
@@ -103,7 +103,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Loose<'a> {
 
 /// A part of a message if it is an object; anything else reads as nothing.
 #[derive(Debug)]
-pub(super) struct Part<T>(pub(super) Option<T>);
+pub(crate) struct Part<T>(pub(crate) Option<T>);
 
 impl<T> Default for Part<T> {
     fn default() -> Self {

@@ -1,21 +1,20 @@
-//! What Exotel sends, understood however it is spelled. State is kept only for what needs the past: which stream
+//! What a carrier sends, understood however it is spelled. State is kept only for what needs the past: which stream
 //! this is, half a sample, what was lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use audio::{Pcm, PcmBytes, SampleRate};
-use base64_simd::{Out, STANDARD};
+use audio::SampleRate;
 use call::{CarrierEvent, StreamStart};
-use records::EndReason;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::finding::Finding;
-use super::lenient::{Loose, Part};
-use super::message::{Custom, Dtmf, Mark, Media, Message, Start, StartCamel, Stop};
-use super::tally::{Order, Tally};
-use super::{DEFAULT_RATE, rate_of, text};
+use crate::dialect::{Dialect, Spelling};
+use crate::lenient::{Loose, Part};
+use crate::message::{Custom, Dtmf, Mark, Media, MediaFormat, Message, Start, StartCamel, Stop};
+use crate::sound::Sound;
+use crate::tally::{Order, Tally};
+use crate::{Carrier, Finding, Read, text};
 
 /// This many unreadable messages in a row mean that the peer speaks something else.
 const UNREADABLE: u32 = 20;
@@ -26,27 +25,15 @@ const UNKNOWN_EVENTS: usize = 16;
 /// How many custom parameters are kept. The applet allows three; a flow's own may be more.
 const CUSTOM: usize = 16;
 
-/// What one message gave.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Read {
-    /// What it means to the call, if it means anything.
-    pub event: Option<CarrierEvent>,
-    /// The first thing that is odd about it. `Reader::counts` counts all.
-    pub finding: Option<Finding>,
-    /// Whether so many messages in a row were unreadable that the socket is best closed, with 1007.
-    pub fatal: bool,
-}
-
 /// Reads one socket's messages in their order.
 #[derive(Debug)]
 pub struct Reader {
+    dialect: &'static Dialect,
     rate: SampleRate,
     started: bool,
     stopped: bool,
     stream: String,
-    half_sample: PcmBytes,
-    /// Reused for each frame's bytes.
-    bytes: Vec<u8>,
+    sound: Sound,
     tally: Tally,
     unknown: BTreeSet<String>,
     counts: [u32; Finding::ALL.len()],
@@ -56,16 +43,17 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// For a socket that has just opened. `query_rate` is the URL's `sample-rate`, which holds when the start
-    /// names none.
-    pub fn new(query_rate: Option<SampleRate>) -> Self {
+    /// For a socket of this carrier that has just opened. `query_rate` is the URL's `sample-rate`, which holds when the
+    /// start names none.
+    pub fn new(carrier: Carrier, query_rate: Option<SampleRate>) -> Self {
+        let dialect = carrier.dialect();
         Self {
-            rate: query_rate.unwrap_or(DEFAULT_RATE),
+            rate: query_rate.unwrap_or(dialect.rates[0]),
             started: false,
             stopped: false,
             stream: String::new(),
-            half_sample: PcmBytes::new(),
-            bytes: Vec::new(),
+            sound: Sound::new(dialect.codec),
+            dialect,
             tally: Tally::default(),
             unknown: BTreeSet::new(),
             counts: [0; Finding::ALL.len()],
@@ -155,9 +143,9 @@ impl Reader {
 
     /// What stands in the frame round every event: the stream and the number.
     fn frame(&mut self, message: &Message<'_>) {
-        if message.stream_sid_camel.is_some() || message.sequence_number_camel.is_some() {
-            self.note(Finding::CamelCase);
-        }
+        let snake = message.stream_sid.is_some() || message.sequence_number.is_some();
+        let camel = message.stream_sid_camel.is_some() || message.sequence_number_camel.is_some();
+        self.spelled(snake, camel);
         let number = message.sequence_number.whole().or_else(|| message.sequence_number_camel.whole());
         match number.map(|number| self.tally.sequence(number)) {
             Some(Order::Gap) => self.note(Finding::SequenceGap),
@@ -174,11 +162,26 @@ impl Reader {
         }
     }
 
+    /// Notes the other carrier's spelling.
+    fn spelled(&mut self, snake: bool, camel: bool) {
+        let (odd, finding) = match self.dialect.spelling {
+            Spelling::Snake => (camel, Finding::CamelCase),
+            Spelling::Camel => (snake, Finding::SnakeCase),
+        };
+        if odd && self.found != Some(finding) {
+            self.note(finding);
+        }
+    }
+
     fn media(&mut self, media: Part<Media<'_>>) -> Option<CarrierEvent> {
         let Some(media) = media.0 else {
             self.note(Finding::BadShape);
             return None;
         };
+        if matches!(&media.track, Loose::Text(track) if track.starts_with("outbound")) {
+            self.note(Finding::OtherTrack);
+            return None;
+        }
         if !self.started {
             self.note(Finding::MediaBeforeStart);
         }
@@ -186,56 +189,26 @@ impl Reader {
             self.note(Finding::EmptyAudio);
             return None;
         };
-        if !self.decode(payload.as_bytes()) {
-            self.note(Finding::BadBase64);
-            return None;
+        match self.sound.take(payload.as_bytes()) {
+            Ok(true) => self.note(Finding::LenientBase64),
+            Ok(false) => {}
+            Err(_) => {
+                self.note(Finding::BadBase64);
+                return None;
+            }
         }
-        if self.bytes.is_empty() {
+        if self.sound.is_empty() {
             self.note(Finding::EmptyAudio);
             return None;
         }
-        let pcm = self.samples();
-        if self.half_sample.is_odd() {
+        let pcm = self.sound.samples();
+        if self.sound.is_odd() {
             self.note(Finding::OddByte);
         }
         if self.tally.audio(self.rate, pcm.len(), media.timestamp.whole()) {
             self.note(Finding::RateMismatch);
         }
         (!pcm.is_empty()).then_some(CarrierEvent::Audio(pcm))
-    }
-
-    /// Decodes into `bytes`. False when it is not base64 by any reading.
-    fn decode(&mut self, payload: &[u8]) -> bool {
-        self.bytes.clear();
-        // Room first, then in place: what a frame needs is known, and the buffer is kept.
-        self.bytes.resize(payload.len() / 4 * 3 + 3, 0);
-        if let Ok(decoded) = STANDARD.decode(payload, Out::from_slice(&mut self.bytes)) {
-            let length = decoded.len();
-            self.bytes.truncate(length);
-            return true;
-        }
-        self.bytes.clear();
-        let standard: Vec<u8> = payload
-            .iter()
-            .map(|byte| match byte {
-                b'-' => b'+',
-                b'_' => b'/',
-                other => *other,
-            })
-            .collect();
-        let Ok(decoded) = base64_simd::forgiving_decode_to_vec(&standard) else { return false };
-        self.bytes = decoded;
-        self.note(Finding::LenientBase64);
-        true
-    }
-
-    fn samples(&mut self) -> Pcm {
-        if !self.half_sample.is_odd() && self.bytes.len().is_multiple_of(2) {
-            return Pcm::from_le_bytes(&self.bytes);
-        }
-        let mut samples = Vec::with_capacity(self.bytes.len() / 2 + 1);
-        self.half_sample.push(&self.bytes, &mut samples);
-        samples.into()
     }
 
     fn start(&mut self, message: &Message<'_>) -> Option<CarrierEvent> {
@@ -246,9 +219,7 @@ impl Reader {
             }
             None => StartCamel::default(),
         };
-        if camel.is_used() && self.found != Some(Finding::CamelCase) {
-            self.note(Finding::CamelCase);
-        }
+        self.spelled(start.is_used(), camel.is_used());
         let outer = message.stream_sid.clone().or(message.stream_sid_camel.clone());
         let stream = self.id(&outer.or(start.stream_sid).or(camel.stream_sid)).unwrap_or_default();
         if self.started {
@@ -265,22 +236,36 @@ impl Reader {
         } else {
             self.stream.clone_from(&stream);
         }
-        let format = start.media_format.0.or(camel.media_format.0).unwrap_or_default();
-        if let Some(named) = format.sample_rate.or(format.sample_rate_camel).text() {
-            match rate_of(&named) {
-                Some(rate) => self.rate = rate,
-                None => self.note(Finding::UnsupportedRate),
-            }
-        }
+        self.format(start.media_format.0.or(camel.media_format.0).unwrap_or_default());
+        let custom = start.custom_parameters.0.or(camel.custom_parameters.0).unwrap_or_default();
+        let mut custom = self.custom(&custom);
+        // A carrier that does not name the numbers itself passes on what our webhook's answer named them.
+        let mut number = |own, name| self.id(own).or_else(|| custom.remove(name));
+        let (from, to) = (number(&start.from, "from"), number(&start.to, "to"));
         Some(CarrierEvent::Start(Box::new(StreamStart {
             stream,
             call: self.id(&start.call_sid.or(camel.call_sid)),
             account: self.id(&start.account_sid.or(camel.account_sid)),
-            from: self.id(&start.from),
-            to: self.id(&start.to),
-            custom: self.custom(&start.custom_parameters.0.or(camel.custom_parameters.0).unwrap_or_default()),
+            from,
+            to,
+            custom,
             rate: self.rate,
         })))
+    }
+
+    fn format(&mut self, format: MediaFormat<'_>) {
+        if let Some(named) = format.sample_rate.or(format.sample_rate_camel).text() {
+            match self.dialect.rate_of(&named) {
+                Some(rate) => self.rate = rate,
+                None => self.note(Finding::UnsupportedRate),
+            }
+        }
+        let named = format.encoding.text();
+        if let (Some(own), Some(named)) = (self.dialect.encoding, named)
+            && !named.eq_ignore_ascii_case(own)
+        {
+            self.note(Finding::UnsupportedEncoding);
+        }
     }
 
     /// An event's own part. One that is not an object is read as an empty one: the event itself still counts.
@@ -351,11 +336,7 @@ impl Reader {
         self.stopped = true;
         let part: Stop<'_> = self.part(raw);
         let word = part.reason.text().map(|word| self.bounded(&word, text::NAME)).unwrap_or_default();
-        let reason = match word.as_str() {
-            "callended" => EndReason::CallerHungUp,
-            _ => EndReason::CarrierStopped,
-        };
-        CarrierEvent::Stop { reason, word }
+        CarrierEvent::Stop { reason: (self.dialect.stopped)(&word), word }
     }
 
     fn unknown(&mut self, name: &str) -> Option<CarrierEvent> {

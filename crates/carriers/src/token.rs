@@ -1,10 +1,12 @@
-//! The signed token in a socket's URL: proof that the webhook handed the URL out for this call, and lately.
+//! The signed token that a webhook hands out and a socket brings back: proof that it was made for this call, and
+//! lately. In Exotel's socket URL it is the only proof, since Exotel signs nothing; at Twilio it binds the socket to
+//! its call.
 //!
-//! Exotel signs nothing, so the URL itself must carry the proof. URLs end up in logs and in the carrier's own
-//! reports, so a token is bound to its call, short-lived, and good for one use with two exceptions:
-//! - **Retry.** Exotel repeats a failed handshake once with the same URL (Exotel, "Updated Extension
-//!   Guide"), and the server can't know that the first one failed. A second use within 10 seconds of the first
-//!   is granted.
+//! URLs and parameters end up in logs and in the carriers' own reports, so a token is bound to its call, short-lived,
+//! and good for one use with two exceptions:
+//! - **Retry**, where the carrier does so. Exotel repeats a failed handshake once with the same URL (Exotel, "Updated
+//!   Extension Guide"), and the server can't know that the first one failed. A second use within 10 seconds of the
+//!   first is granted.
 //! - **Reconnect.** A running call whose socket broke may be taken over by a new one with the same URL.
 //!   `TokenUses::reopen` grants one more use up to a moment that the caller names, even past the token's expiry.
 
@@ -62,6 +64,13 @@ pub fn verify(secret: &[u8], call_id: &str, token: &str, now_unix_s: u64) -> Res
     if now_unix_s > genuine.expires { Err(TokenFault::Expired) } else { Ok(()) }
 }
 
+/// A secret for tokens of another purpose, which then hold nowhere but there.
+pub fn secret_for(secret: &[u8], purpose: &str) -> [u8; 32] {
+    let mut signer = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
+    signer.update(purpose.as_bytes());
+    signer.finalize().into_bytes().into()
+}
+
 struct Genuine {
     signature: [u8; SIGNATURE],
     expires: u64,
@@ -92,6 +101,8 @@ fn signer(secret: &[u8], call_id: &str, expiry: &[u8]) -> Hmac<Sha256> {
 pub struct TokenUses {
     used: BTreeMap<[u8; SIGNATURE], Use>,
     most: usize,
+    /// Whether the carrier's one retry is granted.
+    retries: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +126,13 @@ impl TokenUses {
     /// Room for `most` tokens at a time. When it is full, those that can be used no more are forgotten, then the
     /// ones that can be used least long.
     pub const fn with_room(most: usize) -> Self {
-        Self { used: BTreeMap::new(), most }
+        Self { used: BTreeMap::new(), most, retries: true }
+    }
+
+    /// The same for a carrier that does not repeat a handshake: a second use is one too many.
+    #[must_use]
+    pub fn without_retry(self) -> Self {
+        Self { retries: false, ..self }
     }
 
     /// Checks the token as `verify` does and counts its use.
@@ -148,7 +165,8 @@ impl TokenUses {
             return Err(TokenFault::Expired);
         }
         self.make_room(now_unix_s);
-        let used = Use { first: now_unix_s, retried: false, open_until: None, forget: genuine.expires };
+        let used =
+            Use { first: now_unix_s, retried: !self.retries, open_until: None, forget: genuine.expires };
         self.used.insert(genuine.signature, used);
         Ok(())
     }
@@ -267,6 +285,23 @@ mod tests {
         assert_eq!(uses.check(SECRET, "late", &token, NOW), Ok(()));
         assert_eq!(uses.check(SECRET, "late", &token, NOW + 11), Err(TokenFault::Used));
         assert_eq!(uses.check(SECRET, "call", &token, NOW), Err(TokenFault::Forged));
+    }
+
+    #[test]
+    fn without_retry_a_token_is_good_once() {
+        let token = mint(SECRET, "call", NOW + 60);
+        let mut uses = TokenUses::default().without_retry();
+        assert_eq!(uses.check(SECRET, "call", &token, NOW), Ok(()));
+        assert_eq!(uses.check(SECRET, "call", &token, NOW), Err(TokenFault::Used));
+    }
+
+    #[test]
+    fn a_secret_for_another_purpose_opens_nothing_else() {
+        let (one, other) = (secret_for(SECRET, "one"), secret_for(SECRET, "other"));
+        let token = mint(&one, "call", NOW);
+        assert_eq!(verify(&one, "call", &token, NOW), Ok(()));
+        assert_eq!(verify(&other, "call", &token, NOW), Err(TokenFault::Forged));
+        assert_eq!(verify(SECRET, "call", &token, NOW), Err(TokenFault::Forged));
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::text;
+use crate::text;
 
-/// How many parameters of one request are kept. Exotel sends about twenty.
+/// How many parameters of one request are kept. Carriers send twenty to forty.
 const PAIRS: usize = 64;
 /// How many characters of a parameter's value are kept: `passthru` holds a whole earlier request.
 const VALUE: usize = 4096;

@@ -47,11 +47,17 @@ pub enum Finding {
     DtmfFlood,
     /// A text was too long or held control characters, and was cut to what is safe.
     TextCut,
+    /// A key is spelled `stream_sid` where Twilio writes `streamSid`. Taken.
+    SnakeCase,
+    /// The start names an encoding that the carrier does not have. The carrier's own is taken.
+    UnsupportedEncoding,
+    /// Audio of another track than the caller's. Ignored.
+    OtherTrack,
 }
 
 impl Finding {
     /// Every finding, in the order of the list.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::BadJson,
         Self::BadShape,
         Self::TooLong,
@@ -74,6 +80,9 @@ impl Finding {
         Self::BadDigit,
         Self::DtmfFlood,
         Self::TextCut,
+        Self::SnakeCase,
+        Self::UnsupportedEncoding,
+        Self::OtherTrack,
     ];
 
     /// The code in logs and metrics.
@@ -101,6 +110,9 @@ impl Finding {
             Self::BadDigit => "bad_digit",
             Self::DtmfFlood => "dtmf_flood",
             Self::TextCut => "text_cut",
+            Self::SnakeCase => "snake_case",
+            Self::UnsupportedEncoding => "unsupported_encoding",
+            Self::OtherTrack => "other_track",
         }
     }
 }
