@@ -1,12 +1,19 @@
-//! What a call's record holds, and the closed list of reasons for which a call ends.
+//! What a call's record holds, how it moves through its life, which numbers may be dialled, when a silent call is
+//! closed, and the closed list of reasons for which a call ends.
 //! Pure values: the store writes them, the control plane shows them.
 
+mod dial;
 mod end_reason;
 mod life;
+mod number;
 mod record;
+mod stale;
 mod status;
 
+pub use dial::{DialRules, Refusal, Spent};
 pub use end_reason::EndReason;
 pub use life::{CallEvent, Change, Fact, Price, Witness};
+pub use number::{Country, NotACountry, NotANumber, Number, NumberKind, masked};
 pub use record::{CallCounters, CallRecord, Incident, Speaker, TurnLatency, TurnRecord, UsageRecord};
+pub use stale::{AfterAsking, CarrierWord, StaleRule, StaleStep, closed};
 pub use status::{AnsweredBy, CallStatus, Direction};

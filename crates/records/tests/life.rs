@@ -1,5 +1,7 @@
 //! A call's life: words about it in every order, any number of times, end in the same record.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for code")]
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};

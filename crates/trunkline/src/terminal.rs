@@ -59,35 +59,9 @@ pub(crate) fn dim(text: &str) -> String {
     painted(text, "2", has_colour(stdout().is_terminal()))
 }
 
-/// A phone number as it may be seen: `+91******3210`. What holds no number is given back as it is.
-pub(crate) fn masked(number: &str) -> String {
-    let digits = number.chars().filter(char::is_ascii_digit).count();
-    if digits < 6 {
-        return number.to_owned();
-    }
-    let shown_first = if number.starts_with('+') { 2 } else { 0 };
-    let mut seen = 0;
-    let mask = |c: char| {
-        if !c.is_ascii_digit() {
-            return c;
-        }
-        seen += 1;
-        if seen <= shown_first || seen > digits - 4 { c } else { '*' }
-    };
-    number.chars().map(mask).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_masked_and_other_words_left() {
-        assert_eq!(masked("+919876543210"), "+91******3210");
-        assert_eq!(masked("09800000001"), "*******0001");
-        assert_eq!(masked("sip:desk"), "sip:desk");
-        assert_eq!(masked("1234"), "1234");
-    }
 
     #[test]
     fn colour_needs_a_terminal() {

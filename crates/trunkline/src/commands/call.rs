@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use records::{CallRecord, Speaker, TurnLatency};
+use records::{CallRecord, Speaker, TurnLatency, masked};
 use store::{Archive, CallId};
 
 use crate::config::{self, Sources};
 use crate::failure::{EXIT_CODES, Failure};
-use crate::terminal::{bold, dim, json, masked, say};
+use crate::terminal::{bold, dim, json, say};
 
 /// Look at the calls that were kept.
 #[derive(Debug, Args)]

@@ -1,0 +1,217 @@
+//! Which numbers may be dialled, and how often: closed unless it was opened, since whoever gets hold of a key that
+//! may place calls can turn it into money at numbers of their own.
+
+use std::collections::BTreeSet;
+
+use crate::number::{Country, NotANumber, Number, NumberKind};
+
+/// What the operator allows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DialRules {
+    /// The country of numbers that are written without a country code; it may be dialled.
+    pub default_country: Option<Country>,
+    /// The countries that may be dialled; empty: the default country alone.
+    pub countries: BTreeSet<Country>,
+    /// Beginnings of numbers, with `+`, that are never dialled.
+    pub blocked_prefixes: Vec<String>,
+    /// Beginnings of numbers, with `+`, that are dialled whatever their country and kind.
+    pub allowed_prefixes: Vec<String>,
+    /// Calls within a minute by one key; 0: as many as it likes.
+    pub calls_per_minute: u32,
+    /// Minutes of calls within a day by one key; 0: as many as it likes.
+    pub minutes_per_day: u32,
+}
+
+/// What one key has used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Calls placed within the last minute.
+    pub calls_last_minute: u32,
+    /// Seconds of its calls within the last day, those that run counted to now.
+    pub seconds_last_day: u64,
+}
+
+/// Why a call is not placed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is not a phone number.
+    #[error("`to` can't be dialled: {0}.")]
+    NotANumber(#[from] NotANumber),
+    /// No country is open.
+    #[error(
+        "No country is open for calls. Set outbound.countries, such as [\"IN\"], or outbound.default_country."
+    )]
+    NothingOpen,
+    /// The number's country is not open.
+    #[error("Numbers of {0} are not open for calls. Add \"{0}\" to outbound.countries if they are to be.")]
+    Country(Country),
+    /// A number of no country.
+    #[error(
+        "The number belongs to no country (satellites, global networks), which is dear. Add its beginning to \
+         outbound.allowed_prefixes if it is to be dialled."
+    )]
+    Global,
+    /// A dear number.
+    #[error(
+        "It is a {0} number, which is dear or no person's. Add its beginning to outbound.allowed_prefixes if it is \
+         to be dialled."
+    )]
+    Kind(&'static str),
+    /// No phone has it.
+    #[error(
+        "No phone is known to have this number. Look for a digit too many or too few; if it is right, add its \
+         beginning to outbound.allowed_prefixes."
+    )]
+    NoSuchNumber,
+    /// The operator blocks it.
+    #[error("The number begins with {0}, which outbound.blocked_prefixes blocks.")]
+    Blocked(String),
+    /// Too many calls.
+    #[error("This key has placed {0} calls within a minute, and outbound.calls_per_minute allows no more.")]
+    Rate(u32),
+    /// Too many minutes.
+    #[error(
+        "The calls of this key took {0} minutes within a day, and outbound.minutes_per_day allows no more."
+    )]
+    Minutes(u32),
+}
+
+impl Refusal {
+    /// The name for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotANumber(_) => "not_a_number",
+            Self::NothingOpen => "no_country_open",
+            Self::Country(_) => "country_not_open",
+            Self::Global => "global_number",
+            Self::Kind(_) => "dear_number",
+            Self::NoSuchNumber => "no_such_number",
+            Self::Blocked(_) => "blocked_number",
+            Self::Rate(_) => "too_many_calls",
+            Self::Minutes(_) => "too_many_minutes",
+        }
+    }
+
+    /// After how many seconds it may be asked again, where waiting helps.
+    pub const fn retry_after_s(&self) -> Option<u32> {
+        match self {
+            Self::Rate(_) => Some(60),
+            Self::Minutes(_) => Some(3600),
+            _ => None,
+        }
+    }
+}
+
+impl DialRules {
+    /// The number that this text means, if it may be dialled.
+    pub fn number(&self, text: &str) -> Result<Number, Refusal> {
+        let number = Number::parse(text, self.default_country)?;
+        let begins = |prefix: &&String| !prefix.is_empty() && number.as_str().starts_with(prefix.as_str());
+        if let Some(prefix) = self.blocked_prefixes.iter().find(begins) {
+            return Err(Refusal::Blocked(prefix.clone()));
+        }
+        if self.allowed_prefixes.iter().any(|prefix| begins(&prefix)) {
+            return Ok(number);
+        }
+        if self.countries.is_empty() && self.default_country.is_none() {
+            return Err(Refusal::NothingOpen);
+        }
+        match number.kind() {
+            NumberKind::Premium => return Err(Refusal::Kind("premium-rate")),
+            NumberKind::SharedCost => return Err(Refusal::Kind("shared-cost")),
+            NumberKind::Personal => return Err(Refusal::Kind("personal")),
+            NumberKind::Service => return Err(Refusal::Kind("service")),
+            NumberKind::Global => return Err(Refusal::Global),
+            NumberKind::Phone | NumberKind::TollFree | NumberKind::Unknown => {}
+        }
+        match number.country() {
+            None => Err(Refusal::NoSuchNumber),
+            Some(country) if !self.is_open(country) => Err(Refusal::Country(country)),
+            Some(_) if number.kind() == NumberKind::Unknown => Err(Refusal::NoSuchNumber),
+            Some(_) => Ok(number),
+        }
+    }
+
+    /// Whether a key that has used so much may place one more call.
+    pub const fn allowance(&self, spent: Spent) -> Result<(), Refusal> {
+        if self.calls_per_minute > 0 && spent.calls_last_minute >= self.calls_per_minute {
+            return Err(Refusal::Rate(spent.calls_last_minute));
+        }
+        if self.minutes_per_day > 0 && spent.seconds_last_day >= self.minutes_per_day as u64 * 60 {
+            return Err(Refusal::Minutes((spent.seconds_last_day / 60) as u32));
+        }
+        Ok(())
+    }
+
+    fn is_open(&self, country: Country) -> bool {
+        if self.countries.is_empty() {
+            self.default_country == Some(country)
+        } else {
+            self.countries.contains(&country)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(countries: &[&str], default: &str) -> DialRules {
+        DialRules {
+            default_country: default.parse().ok(),
+            countries: countries.iter().filter_map(|country| country.parse().ok()).collect(),
+            blocked_prefixes: vec!["+9198765".to_owned()],
+            allowed_prefixes: vec!["+88216".to_owned(), "+1900555".to_owned()],
+            ..DialRules::default()
+        }
+    }
+
+    #[test]
+    fn closed_unless_opened() {
+        for (open, default, to, code) in [
+            (&[][..], "", "+919800000001", "no_country_open"),
+            (&[], "", "09800000001", "not_a_number"),
+            (&[], "IN", "09800000001", ""),
+            (&[], "IN", "+14155550101", "country_not_open"),
+            (&["IN", "US"], "", "+14155550101", ""),
+            (&["US"], "IN", "+919800000001", "country_not_open"),
+            (&["US"], "", "+18765550123", "country_not_open"),
+            (&["US", "JM"], "", "+18765550123", ""),
+            (&["US"], "", "+19005560123", "dear_number"),
+            (&["US"], "", "+14159760123", "dear_number"),
+            (&["US"], "", "+19005550123", ""),
+            (&["GB"], "", "+448712345678", "dear_number"),
+            (&["GB"], "", "+447012345678", "dear_number"),
+            (&["US"], "", "+883510001234567", "global_number"),
+            (&["US"], "", "+881612345678", "global_number"),
+            (&["US"], "", "+88216123456", ""),
+            (&["IN"], "", "+919876543210", "blocked_number"),
+            (&["US"], "", "+11234567890", "no_such_number"),
+            (&["IN"], "", "+91123", "not_a_number"),
+            (&["IN"], "", "+911234567", "no_such_number"),
+        ] {
+            let said = rules(open, default).number(to);
+            let found = said.as_ref().err().map_or("", Refusal::code);
+            assert_eq!(found, code, "{open:?} {default} {to}: {said:?}");
+        }
+    }
+
+    #[test]
+    fn every_refusal_says_what_to_do_and_shows_no_number() {
+        let why = rules(&["US"], "").number("+919800000001").unwrap_err().to_string();
+        assert!(why.contains("outbound.countries") && !why.contains("9800000001"), "{why}");
+        let why = rules(&[], "").number("+919800000001").unwrap_err().to_string();
+        assert!(why.contains("outbound.countries"), "{why}");
+    }
+
+    #[test]
+    fn a_key_may_so_much_and_no_more() {
+        let rules = DialRules { calls_per_minute: 2, minutes_per_day: 1000, ..DialRules::default() };
+        let spent =
+            |calls_last_minute, minutes: u64| Spent { calls_last_minute, seconds_last_day: minutes * 60 };
+        assert_eq!(rules.allowance(spent(1, 999)), Ok(()));
+        assert_eq!(rules.allowance(spent(2, 0)), Err(Refusal::Rate(2)));
+        assert_eq!(rules.allowance(spent(0, 1000)), Err(Refusal::Minutes(1000)));
+        assert_eq!(DialRules::default().allowance(spent(900, 90_000)), Ok(()));
+    }
+}
