@@ -5,6 +5,7 @@ mod api;
 mod auth;
 mod health;
 mod heartbeat;
+mod key;
 mod problem;
 mod providers;
 mod recorder;
@@ -14,14 +15,15 @@ use std::sync::Arc;
 use axum::{Router, middleware};
 use jiff::Timestamp;
 use records::AnsweredBy;
-use secrecy::SecretString;
 use store::{CallId, Database, Store};
 use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use auth::{Access, Door};
 pub use heartbeat::Heartbeat;
+pub use key::{NewKey, scope_name};
 pub use problem::{Code, Mistake, Problem};
 pub use providers::{Capability, LastFailure, Latency, Link, LinkState, Vendors};
 pub use recorder::{Recorder, RecorderError, measure_store};
@@ -68,8 +70,8 @@ pub struct Control {
     pub heartbeat: Heartbeat,
     /// The metrics; without it `/metrics` is 404.
     pub recorder: Option<Recorder>,
-    /// What `Authorization: Bearer` must hold for everything but the health checks. `None`: nothing is asked.
-    pub token: Option<SecretString>,
+    /// Who may ask for more than the health checks.
+    pub access: Access,
     /// Fires when the server stops listening: answers that would go on end then.
     pub stop: CancellationToken,
 }

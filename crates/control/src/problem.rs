@@ -138,7 +138,10 @@ impl Problem {
 
 /// The answer to a request without a key, or with none that holds.
 pub(crate) fn unauthorized() -> Problem {
-    Problem::new(Code::Unauthorized, "Send a key as `Authorization: Bearer <key>`.")
+    Problem::new(
+        Code::Unauthorized,
+        "Send a key as `Authorization: Bearer <key>`; `trunkline keys create` makes one.",
+    )
 }
 
 impl From<DatabaseError> for Problem {

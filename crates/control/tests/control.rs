@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use control::{
-    Alive, Capability, Control, DataPlane, Heartbeat, LastFailure, Latency, Link, LinkState, Vendors, router,
+    Access, Alive, Capability, Control, DataPlane, Door, Heartbeat, LastFailure, Latency, Link, LinkState,
+    Vendors, router,
 };
 use http::{Request, StatusCode};
 use records::AnsweredBy;
@@ -108,14 +109,15 @@ async fn fixture_with(token: Option<&str>, links: Vec<Link>) -> Fixture {
     let plane = Arc::new(Plane::default());
     let file = data.path().join("calls.db");
     let database = Database::open(DatabaseOptions::Sqlite { file }).await.unwrap();
+    let door = if token.is_some() { Door::Locked } else { Door::OpenUntilKeyed };
     let control = Control {
         store,
-        database,
+        database: database.clone(),
         data_plane: plane.clone(),
         vendors: Some(Arc::new(Outside(links))),
         heartbeat: Heartbeat::start(|| {}),
         recorder: None,
-        token: token.map(Into::into),
+        access: Access::new(door, token.map(Into::into).as_ref(), database.clone()),
         stop: CancellationToken::new(),
     };
     let router = router(control, OpenApi::default());

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{CallEvent, CallRecord, CallStatus, Direction, EndReason, Fact, Witness};
 
-/// After how long a call that may never have been dialled counts as not dialled, once the carrier knows nothing of it.
+/// After how long a call that may never have been dialled is closed where the carrier can't be asked.
 const UNDIALLED_AFTER: SignedDuration = SignedDuration::from_mins(10);
 /// How old a call is before anyone wonders why the carrier has given it no id: a request to dial takes that long.
 const DIALLING: SignedDuration = SignedDuration::from_secs(60);
@@ -37,6 +37,8 @@ pub enum CarrierWord {
     Status(Option<CallStatus>),
     /// It knows no such call.
     NoCall,
+    /// It does not list such a call, which proves nothing yet.
+    NotYet,
     /// It did not answer, or not to us.
     Silent,
 }
@@ -96,10 +98,8 @@ impl StaleRule {
             // It was found: now its id is known, and the next round asks after it.
             CarrierWord::Status(_) => AfterAsking::Believe,
             CarrierWord::NoCall if was_dialled => AfterAsking::Close(EndReason::Stale),
-            CarrierWord::NoCall if now.duration_since(call.started_at) > UNDIALLED_AFTER => {
-                AfterAsking::Close(EndReason::NeverDialled)
-            }
-            CarrierWord::NoCall => AfterAsking::Leave,
+            CarrierWord::NoCall => AfterAsking::Close(EndReason::NeverDialled),
+            CarrierWord::NotYet => AfterAsking::Leave,
             // A carrier that never answers must not keep a call open for ever.
             CarrierWord::Silent if self.silence(call, last_sign, now) > self.after * 2 => {
                 AfterAsking::Close(EndReason::Stale)
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(RULE.step(&dialling, None, at(2), false), StaleStep::Leave);
         assert_eq!(RULE.step(&dialling, None, at(11), false), StaleStep::Close);
         let after = |now, word| RULE.after_asking(&dialling, None, now, word);
-        assert_eq!(after(at(2), CarrierWord::NoCall), AfterAsking::Leave);
+        assert_eq!(after(at(11), CarrierWord::NotYet), AfterAsking::Leave);
         assert_eq!(after(at(11), CarrierWord::NoCall), AfterAsking::Close(EndReason::NeverDialled));
         assert_eq!(after(at(11), CarrierWord::Silent), AfterAsking::Leave);
         assert_eq!(after(at(11), CarrierWord::Status(Some(CallStatus::Ringing))), AfterAsking::Believe);

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use audio::SampleRate;
-use control::{Alive, Control, DataPlane, Heartbeat, Recorder};
+use control::{Access, Alive, Control, DataPlane, Heartbeat, Recorder};
 use gateway::{Auth, BindError, Gateway, Limits, Listener, Timing, Tls};
 use providers::Health;
 use records::{AnsweredBy, EndReason};
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
-use store::{CallId, Database, DatabaseOptions, OpenError, Store};
+use store::{CallId, Database, DatabaseError, OpenError, Store};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -78,7 +78,7 @@ impl DataPlane for Plane {
 }
 
 impl Server {
-    /// Starts everything. Needs a runtime. When it returns, calls are answered.
+    /// Starts everything. When it returns, calls are answered.
     pub(crate) async fn start(config: Config) -> Result<Self, Failure> {
         // The port first: a second server must not touch the first one's data.
         let listener = gateway::bind(config.server.listen).map_err(|error| match error {
@@ -97,10 +97,7 @@ impl Server {
             OpenError::InUse(_) => Failure::unavailable(error.to_string()),
             OpenError::Io(..) => Failure::config(error.to_string()),
         })?;
-        let file = config.data.dir.join(DATABASE);
-        let database = Database::open(DatabaseOptions::Sqlite { file })
-            .await
-            .map_err(|error| Failure::unavailable(error.to_string()))?;
+        let database = tables(&config).await?;
         let vendors = Arc::new(Vendors::new(config.server.limits.recognisers));
         let agents = vendors.agents(&config)?;
         let gateway = Gateway::new(data_plane(&config), agents, Some(store.clone()))
@@ -119,7 +116,7 @@ impl Server {
             data_plane: Arc::new(Plane(gateway.clone())),
             heartbeat: heartbeat.clone(),
             recorder: Some(recorder),
-            token: config.server.token.clone(),
+            access: Access::new(config.door(), config.server.token.as_ref(), database),
             stop: stop.clone(),
         };
         let routes = gateway.router().merge(control::router(control, gateway::documented()));
@@ -211,6 +208,14 @@ impl Server {
             tracing::error!("not all records could be written");
         }
     }
+}
+
+/// The tables that the configuration names.
+pub(crate) async fn tables(config: &Config) -> Result<Database, Failure> {
+    Database::open(config.tables()).await.map_err(|error| match error {
+        DatabaseError::Unavailable(_) => Failure::unavailable(error.to_string()),
+        DatabaseError::Failed(_) => Failure::config(error.to_string()),
+    })
 }
 
 /// Asks vendors that no call has used for so long whether they are there, until the server stops.

@@ -6,6 +6,7 @@ mod config;
 mod conformance;
 mod demo;
 mod doctor;
+mod keys;
 mod phone;
 mod recogniser_worker;
 mod replay;
@@ -29,6 +30,7 @@ const EXAMPLES: &str = "Examples:
   trunkline serve --agent echo                      answer calls by echoing them
   trunkline phone ws://127.0.0.1:8080/voicebot/ws --say \"What are your opening hours?\"
   trunkline conformance exotel wss://gw.example.com/voicebot/ws
+  trunkline keys create --name crm --scope call
   trunkline config check trunkline.toml";
 
 /// What can be done.
@@ -39,6 +41,7 @@ pub(crate) enum Command {
     Phone(phone::Phone),
     Conformance(conformance::Conformance),
     Call(call::CallCommand),
+    Keys(keys::KeysCommand),
     Replay(replay::Replay),
     Config(config::ConfigCommand),
     Doctor(doctor::Doctor),
@@ -57,6 +60,7 @@ impl Command {
             Self::Phone(command) => command.run(),
             Self::Conformance(command) => command.run(),
             Self::Call(command) => command.run(),
+            Self::Keys(command) => command.run(),
             Self::Replay(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Doctor(command) => command.run(),

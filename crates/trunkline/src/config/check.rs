@@ -10,11 +10,15 @@ use super::layers::no_such;
 use super::problem::{Problem, suggestion};
 use super::schema::{Config, Environment};
 
+/// The carriers that calls can be placed over.
+const CARRIERS: &[&str] = &["twilio", "exotel"];
+
 /// All that is wrong. `place` says where a key was set.
 pub(super) fn check(config: &Config, place: impl Fn(&str) -> String) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut add = |path: &str, what: String| found.push(Problem::new(place(path), format!("{path}: {what}")));
     server(config, &mut add);
+    acting(config, &mut add);
     if !config.agents.contains_key(&config.default_agent) {
         let names: Vec<&str> = config.agents.keys().map(String::as_str).collect();
         add("default_agent", no_such("agent", &config.default_agent, &names));
@@ -103,6 +107,52 @@ fn server(config: &Config, add: &mut impl FnMut(&str, String)) {
     }
     if server.worker_threads > 1024 {
         add("server.worker_threads", format!("{} is more than 1024", server.worker_threads));
+    }
+}
+
+fn acting(config: &Config, add: &mut impl FnMut(&str, String)) {
+    if let Some(url) = &config.database.url
+        && !["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme))
+    {
+        add("database.url", "it begins with postgres://; leave it out for SQLite".to_owned());
+    }
+    if config.api.require_key == Some(false) && !config.server.listen.ip().to_canonical().is_loopback() {
+        add(
+            "api.require_key",
+            format!("{} can be reached by strangers, so the API needs a key", config.server.listen),
+        );
+    }
+    let outbound = &config.outbound;
+    if let Some(carrier) = &outbound.carrier
+        && !CARRIERS.contains(&carrier.as_str())
+    {
+        add("outbound.carrier", no_such("carrier", carrier, CARRIERS));
+    }
+    for (path, prefixes) in [
+        ("outbound.blocked_prefixes", &outbound.blocked_prefixes),
+        ("outbound.allowed_prefixes", &outbound.allowed_prefixes),
+    ] {
+        let is_prefix = |prefix: &str| {
+            let digits = prefix.strip_prefix('+').unwrap_or_default();
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if let Some(odd) = prefixes.iter().find(|prefix| !is_prefix(prefix)) {
+            add(path, format!("\"{odd}\" is no beginning of a number; write + and digits, such as +1900"));
+        }
+    }
+    for (path, ms, most) in [
+        ("outbound.ring_ms", outbound.ring_ms, 600_000),
+        ("outbound.max_call_ms", outbound.max_call_ms, 14_400_000),
+    ] {
+        if !(1_000..=most).contains(&ms) {
+            add(path, format!("{ms} is not from 1000 to {most}"));
+        }
+    }
+    if config.sweep.after_ms < 60_000 {
+        add(
+            "sweep.after_ms",
+            format!("{} is less than a minute; living calls would be asked after", config.sweep.after_ms),
+        );
     }
 }
 

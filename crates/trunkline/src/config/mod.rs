@@ -1,6 +1,7 @@
 //! Configuration: flags over environment over file over defaults. Nothing is guessed: an unknown key, a wrong
 //! type or a reference that leads nowhere is an error that says where it stands and what was probably meant.
 
+mod acting;
 mod agent;
 pub(crate) mod builtin;
 mod check;

@@ -10,6 +10,7 @@ use providers::{FaultPlan, VendorTable};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::acting::{Api, Database, Exotel, Outbound, Sweep};
 use super::agent::Agent;
 
 /// Everything that can be set.
@@ -22,8 +23,13 @@ pub(crate) struct Config {
     pub(crate) data: Data,
     pub(crate) log: Log,
     pub(crate) recording: Recording,
+    pub(crate) database: Database,
+    pub(crate) api: Api,
+    pub(crate) outbound: Outbound,
+    pub(crate) sweep: Sweep,
     pub(crate) keys: Keys,
     pub(crate) twilio: Twilio,
+    pub(crate) exotel: Exotel,
     pub(crate) vendors: VendorTable,
     pub(crate) health: Health,
     pub(crate) faults: FaultPlan,
@@ -40,8 +46,13 @@ impl Default for Config {
             data: Data::default(),
             log: Log::default(),
             recording: Recording::default(),
+            database: Database::default(),
+            api: Api::default(),
+            outbound: Outbound::default(),
+            sweep: Sweep::default(),
             keys: Keys::default(),
             twilio: Twilio::default(),
+            exotel: Exotel::default(),
             vendors: VendorTable::new(),
             health: Health::default(),
             faults: FaultPlan::default(),
@@ -235,21 +246,29 @@ pub(crate) struct Twilio {
     #[serde(serialize_with = "redacted")]
     pub(crate) auth_token: Option<SecretString>,
     pub(crate) auth_token_file: Option<PathBuf>,
+    pub(crate) base_url: Option<String>,
+    pub(crate) from: Option<String>,
 }
 
 impl Config {
     /// Takes the older names of a carrier's account over where the newer ones are not set.
     pub(super) fn take_older_names(&mut self) {
-        let Self { keys, twilio, .. } = self;
+        let Self { keys, twilio, exotel, .. } = self;
         twilio.account_sid = twilio.account_sid.take().or_else(|| keys.twilio_account.take());
         twilio.auth_token = twilio.auth_token.take().or_else(|| keys.twilio_token.take());
+        exotel.account_sid = exotel.account_sid.take().or_else(|| keys.exotel_account.take());
+        exotel.api_key = exotel.api_key.take().or_else(|| keys.exotel_key.take());
+        exotel.api_token = exotel.api_token.take().or_else(|| keys.exotel_token.take());
     }
 }
 
 /// How a secret is written: that there is one, and nothing of it.
 pub(crate) const REDACTED: &str = "[redacted]";
 
-fn redacted<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn redacted<S: Serializer>(
+    secret: &Option<SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match secret {
         Some(secret) if !secret.expose_secret().is_empty() => serializer.serialize_some(REDACTED),
         _ => serializer.serialize_none(),

@@ -43,6 +43,18 @@ pub(super) fn read(
             secret: &mut config.twilio.auth_token,
             file: config.twilio.auth_token_file.as_deref(),
         },
+        Slot {
+            path: "exotel.api_token".to_owned(),
+            credential: "exotel_api_token".to_owned(),
+            secret: &mut config.exotel.api_token,
+            file: config.exotel.api_token_file.as_deref(),
+        },
+        Slot {
+            path: "database.url".to_owned(),
+            credential: "database_url".to_owned(),
+            secret: &mut config.database.url,
+            file: config.database.url_file.as_deref(),
+        },
     ];
     slots.extend(config.vendors.iter_mut().map(|(name, vendor)| Slot {
         path: format!("vendors.{name}.key"),

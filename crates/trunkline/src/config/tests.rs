@@ -1,5 +1,6 @@
 //! The configuration's promises: places, suggestions, precedence, strings left alone, secrets kept.
 
+use control::Door;
 use secrecy::ExposeSecret as _;
 
 use super::*;
@@ -72,7 +73,7 @@ fn a_token_of_digits_and_a_number_with_a_plus_survive() {
         let environment = [("EXOTEL_WS_TOKEN", token), ("TRUNKLINE__KEYS__EXOTEL_ACCOUNT", from)];
         let loaded = load(&sources(&environment)).unwrap();
         assert_eq!(loaded.config.server.token.unwrap().expose_secret(), token);
-        assert_eq!(loaded.config.keys.exotel_account.as_deref(), Some(from));
+        assert_eq!(loaded.config.exotel.account_sid.as_deref(), Some(from));
     }
     let loaded = load(&sources(&[("TRUNKLINE__SERVER__MAX_CALLS", "250")])).unwrap();
     assert_eq!(loaded.config.server.max_calls, 250);
@@ -377,6 +378,37 @@ fn secrets_come_from_files_and_credentials_and_are_never_shown() {
         missing.starts_with("the environment variable TRUNKLINE__SERVER__TOKEN_FILE: the file /nowhere"),
         "{missing}"
     );
+}
+
+#[test]
+fn what_is_wrong_with_placing_calls_is_placed_and_explained() {
+    for (text, fault) in [
+        ("[outbound]\ncountries = ['IN', 'XX']", "t.toml:2:13: \"XX\" is no country; use two letters"),
+        (
+            "[outbound]\nblocked_prefixes = ['1900']",
+            "t.toml:2:1: outbound.blocked_prefixes: \"1900\" is no beginning of a number",
+        ),
+        (
+            "[outbound]\ncarrier = 'twillio'",
+            "t.toml:2:1: outbound.carrier: there is no carrier \"twillio\"; did you mean \"twilio\"?",
+        ),
+        ("[outbound]\nring_ms = 5", "t.toml:2:1: outbound.ring_ms: 5 is not from 1000 to 600000"),
+        ("[sweep]\nafter_ms = 5", "t.toml:2:1: sweep.after_ms: 5 is less than a minute"),
+        ("[database]\nurl = 'mysql://x'", "t.toml:2:1: database.url: it begins with postgres://"),
+        (
+            "server.listen = '0.0.0.0:80'\n[api]\nrequire_key = false",
+            "t.toml:3:1: api.require_key: 0.0.0.0:80 can be reached by strangers",
+        ),
+    ] {
+        let found = load_text(text, &[]).unwrap_err();
+        assert!(found.starts_with(fault), "{text}\n found: {found}\nwanted: {fault}");
+    }
+    let door = |text: &str| load_text(text, &[]).unwrap().config.door();
+    assert_eq!(door(""), Door::OpenUntilKeyed);
+    assert_eq!(door("server.token = 'x'"), Door::Locked);
+    assert_eq!(door("server.listen = '0.0.0.0:80'"), Door::Locked);
+    assert_eq!(door("server.token = 'x'\napi.require_key = false"), Door::Open);
+    assert_eq!(door("api.require_key = true"), Door::Locked);
 }
 
 #[test]
