@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use control::Door;
-use records::{Country, DialRules};
+use records::Country;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use store::DatabaseOptions;
@@ -56,20 +56,6 @@ impl Default for Outbound {
             ring_ms: 45_000,
             max_call_ms: 3_600_000,
             machine_detection: MachineDetection::Off,
-        }
-    }
-}
-
-impl Outbound {
-    /// Which numbers may be dialled, and how often.
-    pub(crate) fn rules(&self) -> DialRules {
-        DialRules {
-            default_country: self.default_country,
-            countries: self.countries.clone(),
-            blocked_prefixes: self.blocked_prefixes.clone(),
-            allowed_prefixes: self.allowed_prefixes.clone(),
-            calls_per_minute: self.calls_per_minute,
-            minutes_per_day: self.minutes_per_day,
         }
     }
 }
