@@ -120,7 +120,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn too_small(scope: Scope, wanted: Scope) -> Problem {
-    let (scope, wanted) = (key::scope_name(scope), key::scope_name(wanted));
+    let (scope, wanted) = (scope.as_str(), wanted.as_str());
     let detail = format!("This takes a key of scope `{wanted}`, and yours has `{scope}`.");
     Problem::new(Code::Forbidden, detail)
 }

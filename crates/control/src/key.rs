@@ -57,15 +57,6 @@ pub(crate) fn is_key(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
 
-/// The name of a scope, on the command line and in the API.
-pub const fn scope_name(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Read => "read",
-        Scope::Call => "call",
-        Scope::Admin => "admin",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret as _;

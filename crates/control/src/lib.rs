@@ -23,7 +23,7 @@ use utoipa_axum::routes;
 
 pub use auth::{Access, Door};
 pub use heartbeat::Heartbeat;
-pub use key::{NewKey, scope_name};
+pub use key::NewKey;
 pub use problem::{Code, Mistake, Problem};
 pub use providers::{Capability, LastFailure, Latency, Link, LinkState, Vendors};
 pub use recorder::{Recorder, RecorderError, measure_store};

@@ -12,7 +12,7 @@ use providers::Health;
 use records::{AnsweredBy, EndReason};
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
-use store::{CallId, Database, DatabaseError, OpenError, Store};
+use store::{CallId, Database, DatabaseError, DatabaseOptions, OpenError, Store};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -24,8 +24,6 @@ use crate::vendors::Vendors;
 
 /// How often the certificate's files are looked at.
 const TLS_WATCH: Duration = Duration::from_secs(5);
-/// The database's name in the data folder.
-const DATABASE: &str = "trunkline.db";
 /// How long the store may take to write what it holds at the end.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
@@ -97,7 +95,8 @@ impl Server {
             OpenError::InUse(_) => Failure::unavailable(error.to_string()),
             OpenError::Io(..) => Failure::config(error.to_string()),
         })?;
-        let database = tables(&config).await?;
+        let database = serving_tables(&config).await?;
+        let access = Access::new(config.door(), config.server.token.as_ref(), database.clone());
         let vendors = Arc::new(Vendors::new(config.server.limits.recognisers));
         let agents = vendors.agents(&config)?;
         let gateway = Gateway::new(data_plane(&config), agents, Some(store.clone()))
@@ -116,7 +115,7 @@ impl Server {
             data_plane: Arc::new(Plane(gateway.clone())),
             heartbeat: heartbeat.clone(),
             recorder: Some(recorder),
-            access: Access::new(config.door(), config.server.token.as_ref(), database),
+            access,
             stop: stop.clone(),
         };
         let routes = gateway.router().merge(control::router(control, gateway::documented()));
@@ -207,6 +206,14 @@ impl Server {
         if !matches!(flushed, Ok(true)) {
             tracing::error!("not all records could be written");
         }
+    }
+}
+
+/// The tables for serving: a database server that is down now must not keep calls from being answered.
+async fn serving_tables(config: &Config) -> Result<Database, Failure> {
+    match config.tables() {
+        options @ DatabaseOptions::Postgres { .. } => Ok(Database::start(options)),
+        DatabaseOptions::Sqlite { .. } => tables(config).await,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use control::{NewKey, scope_name};
+use control::NewKey;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -135,13 +135,8 @@ async fn list(database: &Database, as_json: bool) -> Result<(), Failure> {
     }
     for key in &keys {
         let used = key.used_at.map_or_else(|| "never used".to_owned(), |at| format!("used {at:.0}"));
-        let line = format!(
-            "{}  {:<5}  {}...  {}  {used}",
-            key.id,
-            scope_name(key.scope),
-            key.prefix,
-            bold(&key.name)
-        );
+        let line =
+            format!("{}  {:<5}  {}...  {}  {used}", key.id, key.scope.as_str(), key.prefix, bold(&key.name));
         say(&match key.revoked_at {
             Some(at) => dim(&format!("{line}, revoked {at:.0}")),
             None => line,
@@ -166,7 +161,7 @@ fn shown(key: &ApiKey) -> serde_json::Value {
         "id": key.id,
         "name": key.name,
         "prefix": key.prefix,
-        "scope": scope_name(key.scope),
+        "scope": key.scope.as_str(),
         "created_at": key.created_at,
         "used_at": key.used_at,
         "revoked_at": key.revoked_at,
