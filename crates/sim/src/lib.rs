@@ -2,7 +2,12 @@
 
 pub mod conformance;
 pub mod exotel;
+mod greeting;
 pub mod load;
 pub mod phone;
 pub mod scenario;
+mod side;
+pub mod twilio;
 pub mod vendors;
+mod webhook;
+mod wire;

@@ -9,7 +9,8 @@ use super::scenario::{ECHO, Fact, GREETING, Observed, finish_greeting, ping, wor
 use super::session::{Session, Voice, open};
 use super::{Profile, Target, Verdict};
 use crate::exotel::Messages;
-use crate::phone::{PhoneError, connect};
+use crate::phone::PhoneError;
+use crate::wire;
 
 /// How much speech over the agent must be answered by a clear.
 const INTERRUPTION: Micros = Micros::from_ms(2_500);
@@ -56,7 +57,7 @@ pub(super) async fn plain(target: &Target, messages: Messages) -> Result<Observe
         (None, None) => Verdict::Fail("still open 5 s after the stop".to_owned()),
     };
     observed.set(Fact::Closed, verdict);
-    observed.noted = session.checker.noted(session.now());
+    observed.noted = session.side.checker.noted(session.now());
     session.hang_up().await;
     Ok(observed)
 }
@@ -121,7 +122,7 @@ pub(super) async fn barge_in(target: &Target, messages: Messages) -> Result<Obse
         None => Verdict::Skip("the agent never spoke long enough to be interrupted".to_owned()),
     };
     observed.set(Fact::Cleared, verdict.unwrap_or_else(never));
-    observed.noted = session.checker.noted(session.now());
+    observed.noted = session.side.checker.noted(session.now());
     session.hang_up().await;
     Ok(observed)
 }
@@ -132,9 +133,9 @@ pub(super) async fn reconnect(target: &Target, messages: Messages) -> Result<Obs
     second.stream = format!("{}r", &second.stream[..31]);
     let mut session = open(target, messages).await?;
     session.begin().await;
-    session.live(&mut Voice::Quiet, GREETING, |session| session.checker.first_sound().is_some()).await;
+    session.live(&mut Voice::Quiet, GREETING, |session| session.side.checker.first_sound().is_some()).await;
     let mut observed = Observed::default();
-    if session.checker.first_sound().is_none() {
+    if session.side.checker.first_sound().is_none() {
         observed.set(Fact::NotGreeted, Verdict::Skip("there was no first greeting".to_owned()));
         return Ok(observed);
     }
@@ -145,9 +146,11 @@ pub(super) async fn reconnect(target: &Target, messages: Messages) -> Result<Obs
     let mut session = open(target, Messages::new(second)).await?;
     session.begin().await;
     session
-        .live(&mut Voice::Quiet, Duration::from_secs(3), |session| session.checker.first_sound().is_some())
+        .live(&mut Voice::Quiet, Duration::from_secs(3), |session| {
+            session.side.checker.first_sound().is_some()
+        })
         .await;
-    let verdict = match (&session.closed, session.checker.first_sound()) {
+    let verdict = match (&session.closed, session.side.checker.first_sound()) {
         (Some(closed), _) => Verdict::Fail(closed.to_string()),
         (None, Some(at)) => {
             Verdict::Fail(format!("speech {:.1} s after the second start", at.0 as f64 / 1e6))
@@ -162,7 +165,7 @@ pub(super) async fn reconnect(target: &Target, messages: Messages) -> Result<Obs
 pub(super) async fn oversize(target: &Target, messages: Messages) -> Result<Observed, PhoneError> {
     let mut session = open(target, messages).await?;
     session.begin().await;
-    let text = session.messages.media_payload(&"A".repeat(2 << 20));
+    let text = session.side.messages.media_payload(&"A".repeat(2 << 20));
     session.flood(text, Duration::from_secs(5)).await;
     let mut observed = Observed::default();
     let verdict = match &session.closed {
@@ -201,7 +204,7 @@ pub(super) async fn abrupt(target: &Target, messages: Messages) -> Result<Observ
 /// The same URL with other credentials.
 pub(super) async fn wrong_token(target: &Target, messages: Messages) -> Result<Observed, PhoneError> {
     let mut observed = Observed::default();
-    let url = connect::Target::parse(&target.url)?;
+    let url = wire::Target::parse(&target.url)?;
     let authorized = target.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
     let token = target.url.split_once('?').is_some_and(|(_, query)| {
         query.split('&').any(|pair| pair.starts_with("k=") || pair.starts_with("token="))

@@ -18,7 +18,7 @@ use audio::SampleRate;
 use futures_util::StreamExt as _;
 
 use crate::exotel::AfterClear;
-use crate::phone::connect;
+use crate::wire;
 pub use report::{Report, RuleResult, Status};
 use rule::{Check, Rule};
 use scenario::{Observed, Scenario};
@@ -114,7 +114,7 @@ pub async fn run(target: &Target) -> Report {
     let observed: BTreeMap<Scenario, Observed> =
         calls.buffer_unordered(target.options.calls_at_once.max(1)).collect().await;
     let results = rules.into_iter().map(|rule| result(rule, target.profile, &observed)).collect();
-    let shown = connect::Target::parse(&target.url).map_or_else(|fault| fault.to_string(), |url| url.shown());
+    let shown = wire::Target::parse(&target.url).map_or_else(|fault| fault.to_string(), |url| url.shown());
     Report { target: shown, profile: target.profile, results, took: began.elapsed() }
 }
 

@@ -175,7 +175,7 @@ impl Scenario {
                 session.begin().await;
             }
             Self::LateStart => {
-                let connected = session.messages.connected();
+                let connected = session.side.messages.connected();
                 session.send(connected).await;
                 session.live(&mut Voice::Absent, Duration::from_millis(800), |_| false).await;
                 session.start().await;
@@ -189,7 +189,7 @@ impl Scenario {
             finish_greeting(&mut session).await;
             session.live(&mut Voice::Quiet, Duration::from_millis(2_500), |_| false).await;
         }
-        observed.noted = session.checker.noted(session.now());
+        observed.noted = session.side.checker.noted(session.now());
         session.hang_up().await;
         Ok(observed)
     }
@@ -197,14 +197,14 @@ impl Scenario {
     async fn do_odd_thing(self, session: &mut Session, voice: &mut Voice) {
         session.live(voice, Duration::from_millis(200), |_| false).await;
         let strange = match self {
-            Self::StartTwice => session.messages.start(),
-            Self::UnknownEvent => session.messages.message("silence", Some(json!({"duration": 5}))),
+            Self::StartTwice => session.side.messages.start(),
+            Self::UnknownEvent => session.side.messages.message("silence", Some(json!({"duration": 5}))),
             Self::BadJson => "{\"event\":\"media\",\"media\":{\"payl".to_owned(),
-            Self::EmptyPayload => session.messages.media_payload(""),
-            Self::Dtmf => session.messages.dtmf('5'),
-            Self::StrangeMark => session.messages.mark("never asked for"),
-            Self::Clear => session.messages.clear(),
-            Self::OddByte => session.messages.media_bytes(&[7; 319]),
+            Self::EmptyPayload => session.side.messages.media_payload(""),
+            Self::Dtmf => session.side.messages.dtmf('5'),
+            Self::StrangeMark => session.side.messages.mark("never asked for"),
+            Self::Clear => session.side.messages.clear(),
+            Self::OddByte => session.side.messages.media_bytes(&[7; 319]),
             Self::Binary => {
                 let bytes = vec![0xFF, 0x00, 0x80, 0x7F];
                 return session.send_message(Message::binary(bytes)).await;
@@ -214,7 +214,7 @@ impl Scenario {
         session.send(strange).await;
         if self == Self::OddByte {
             // The other half, so that the caller's samples are whole again.
-            let rest = session.messages.media_bytes(&[7]);
+            let rest = session.side.messages.media_bytes(&[7]);
             session.send(rest).await;
         }
     }
@@ -225,7 +225,7 @@ pub(super) async fn works(session: &mut Session, profile: Profile, voice: &mut V
     match profile {
         Profile::Echo => {
             let before = session.seen.received.len();
-            let wanted = session.messages.call().rate.samples(200_000) * 2;
+            let wanted = session.side.messages.call().rate.samples(200_000) * 2;
             session.live(voice, ECHO, |session| session.seen.received.len() >= before + wanted).await;
             let came = session.seen.received.len() - before;
             match &session.closed {
@@ -235,8 +235,8 @@ pub(super) async fn works(session: &mut Session, profile: Profile, voice: &mut V
             }
         }
         Profile::Agent => {
-            session.live(voice, GREETING, |session| session.checker.first_sound().is_some()).await;
-            if session.closed.is_none() && session.checker.first_sound().is_none() {
+            session.live(voice, GREETING, |session| session.side.checker.first_sound().is_some()).await;
+            if session.closed.is_none() && session.side.checker.first_sound().is_none() {
                 return Verdict::Fail("no greeting within 5 s".to_owned());
             }
             match ping(session, voice).await {
@@ -260,6 +260,6 @@ pub(super) async fn ping(session: &mut Session, voice: &mut Voice) -> Verdict {
 
 /// Lets the agent finish: its audio was played, its mark is back.
 pub(super) async fn finish_greeting(session: &mut Session) {
-    let over = |session: &Session| session.checker.is_greeting_marked() && session.line.waiting().0 == 0;
+    let over = |session: &Session| session.side.checker.is_greeting_marked() && session.line.waiting().0 == 0;
     session.live(&mut Voice::Quiet, GREETING_ENDS, over).await;
 }

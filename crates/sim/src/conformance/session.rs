@@ -10,9 +10,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::Target;
-use crate::exotel::{Call, CarrierLine, Checker, FromServer, Heard, Messages};
-use crate::phone::connect::{self, Socket};
-use crate::phone::{CallPlan, PhoneError};
+use crate::exotel::{Call, CarrierLine, ExotelSide, FromServer, Heard, Messages};
+use crate::phone::{self, PhoneError};
+use crate::side::Side;
+use crate::wire::{self, Along, Socket};
 
 /// The built-in caller: a person speaking, 8 kHz.
 const SPEECH: &[u8] = include_bytes!("../../../audio/tests/fixtures/speech.wav");
@@ -98,11 +99,10 @@ pub(super) struct Seen {
 }
 
 /// A call that is up.
-pub(super) struct Session {
+pub(super) struct Session<S = ExotelSide> {
     socket: Socket,
-    pub(super) messages: Messages,
+    pub(super) side: S,
     pub(super) line: CarrierLine,
-    pub(super) checker: Checker,
     pub(super) handshake: Duration,
     began: Instant,
     next: Instant,
@@ -117,38 +117,16 @@ pub(super) struct Session {
 /// Opens a socket for this call. `query` replaces the target's own, but for its rate.
 pub(super) async fn open(target: &Target, messages: Messages) -> Result<Session, PhoneError> {
     let call = messages.call().clone();
-    let plan = plan(target, &call);
+    let along = Along { headers: &target.headers, tls: target.options.tls.as_ref() };
     let mut url = target.url.clone();
-    let parsed = connect::Target::parse(&url)?;
+    let parsed = wire::Target::parse(&url)?;
     if parsed.is_webhook() {
-        url = connect::ask_webhook(&plan, &parsed).await?.0;
+        url = phone::ask_webhook(&call, &parsed, along).await?.0;
     }
     let url = with_query(&url, &call);
     let began = Instant::now();
-    let socket = connect::try_open(&plan, &connect::Target::parse(&url)?).await?;
-    let now = Instant::now();
-    Ok(Session {
-        socket,
-        line: CarrierLine::new(call.rate, target.options.after_clear),
-        checker: Checker::new(&call.stream, call.rate),
-        messages,
-        handshake: now - began,
-        began: now,
-        next: now,
-        frame_ms: 20,
-        seen: Seen::default(),
-        closed: None,
-        busy: None,
-        started: false,
-    })
-}
-
-fn plan(target: &Target, call: &Call) -> CallPlan {
-    let mut plan = CallPlan::new(target.url.clone());
-    plan.headers.clone_from(&target.headers);
-    plan.tls.clone_from(&target.options.tls);
-    plan.call = call.clone();
-    plan
+    let socket = wire::open(&wire::Target::parse(&url)?, along).await?;
+    Ok(Session::new(socket, ExotelSide::new(messages, target.options.after_clear), began.elapsed()))
 }
 
 /// The URL with this call's rate, as Exotel passes it on; and with this call's id where it names one without a
@@ -175,7 +153,25 @@ fn with_query(url: &str, call: &Call) -> String {
     format!("{base}?{}", query.join("&"))
 }
 
-impl Session {
+impl<S: Side> Session<S> {
+    /// A session on a socket that was just opened, in so long.
+    pub(super) fn new(socket: Socket, side: S, handshake: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            socket,
+            line: CarrierLine::new(side.rate(), side.after_clear()),
+            side,
+            handshake,
+            began: now,
+            next: now,
+            frame_ms: 20,
+            seen: Seen::default(),
+            closed: None,
+            busy: None,
+            started: false,
+        }
+    }
+
     /// Since the socket opened.
     pub(super) fn now(&self) -> Tick {
         Tick(u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX))
@@ -188,26 +184,26 @@ impl Session {
 
     /// Sends `connected` and `start`.
     pub(super) async fn begin(&mut self) {
-        let connected = self.messages.connected();
+        let connected = self.side.connected();
         self.send(connected).await;
         self.start().await;
     }
 
     /// Sends `start`.
     pub(super) async fn start(&mut self) {
-        let start = self.messages.start();
+        let start = self.side.start();
         let now = self.now();
-        self.checker.started(now);
+        self.side.started(now);
         self.started = true;
         self.send(start).await;
     }
 
     /// Sends `stop`.
     pub(super) async fn stop(&mut self) {
-        let stop = self.messages.stop("callended");
+        let stop = self.side.stop();
         self.send(stop).await;
         let now = self.now();
-        self.checker.stopped(now, GRACE);
+        self.side.stopped(now, GRACE);
     }
 
     /// Sends a text message, whatever it is.
@@ -295,13 +291,13 @@ impl Session {
         // A test machine that was busy does not make up for lost frames in a burst.
         self.next = (self.next + frame).max(Instant::now() - frame);
         let now = self.now();
-        if let Some(samples) = voice.frame(self.messages.call().rate.samples(self.frame_ms * 1000)) {
+        if let Some(samples) = voice.frame(self.side.rate().samples(self.frame_ms * 1000)) {
             if matches!(voice, Voice::Speech(..)) {
-                self.checker.caller_spoke(now);
+                self.side.caller_spoke(now);
             }
-            let text = self.messages.media(&samples);
+            let text = self.side.media(&samples);
             if self.started {
-                self.seen.sent.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+                self.seen.sent.extend(self.side.bytes(&samples));
             }
             self.send(text).await;
         }
@@ -321,10 +317,9 @@ impl Session {
         match message {
             Some(Ok(Message::Text(text))) => {
                 self.line.advance(now, &mut heard);
-                match self.checker.text(now, &text, self.line.waiting()) {
+                match self.side.text(now, &text, self.line.waiting()) {
                     FromServer::Media(bytes) => {
-                        let samples: Vec<i16> =
-                            bytes.as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair)).collect();
+                        let samples = self.side.samples(&bytes);
                         self.line.audio(now, &samples, &mut heard);
                         self.busy.get_or_insert((now, now)).1 = now;
                         self.seen.received.extend(bytes);
@@ -337,7 +332,7 @@ impl Session {
                     FromServer::Nothing => {}
                 }
             }
-            Some(Ok(Message::Binary(bytes))) => self.checker.binary(now, bytes.len()),
+            Some(Ok(Message::Binary(bytes))) => self.side.binary(now, bytes.len()),
             Some(Ok(Message::Pong(_))) => self.seen.pongs += 1,
             Some(Ok(Message::Ping(_) | Message::Frame(_))) => {}
             Some(Ok(Message::Close(frame))) => {
@@ -353,7 +348,7 @@ impl Session {
     async fn answer(&mut self, heard: Vec<Heard>) {
         for heard in heard {
             if let Heard::Mark { name, .. } = heard {
-                let text = self.messages.mark(&name);
+                let text = self.side.mark(&name);
                 Box::pin(self.send(text)).await;
             }
         }

@@ -9,6 +9,7 @@ use call::{Micros, Tick};
 use serde_json::Value;
 
 use super::breach::{Breach, Noted};
+use crate::greeting::{self, Greeting};
 
 /// The documents' unit of audio, in bytes.
 const UNIT: usize = 320;
@@ -16,19 +17,6 @@ const SMALL: usize = 3200;
 const LARGE: usize = 100_000;
 /// More than this must not wait with the carrier.
 const MOST_WAITING: Micros = Micros::from_ms(3_000);
-/// The greeting begins within this.
-const GREETING: Micros = Micros::from_ms(2_000);
-/// Silence of the server for this long ends what it was saying.
-const PAUSE: Micros = Micros::from_ms(1_000);
-/// Speech this soon after the greeting, the caller having said nothing, is a second greeting and no idle prompt.
-const SECOND: Micros = Micros::from_ms(4_000);
-/// The start of a greeting by which a repetition of it is known, in milliseconds.
-const PRINT_MS: usize = 800;
-/// The quietest sample that counts as sound: line noise is below.
-const SOUND: i16 = 200;
-/// How much audio of the greeting is kept for comparison, in seconds.
-const KEPT_S: usize = 30;
-
 /// What a message of the server means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromServer {
@@ -51,23 +39,7 @@ pub struct Checker {
     sequence: Option<i64>,
     started: Option<Tick>,
     stopped: Option<Tick>,
-    /// The caller has spoken or pressed a key: what the server says from now on may be an answer.
-    caller_spoke: Option<Tick>,
     greeting: Greeting,
-}
-
-/// What is known of the greeting: the first thing said, before the caller said anything.
-#[derive(Debug, Clone, Default)]
-struct Greeting {
-    /// When its first sound was sent.
-    began: Option<Tick>,
-    /// When what was said so far will have been played.
-    until: Option<Tick>,
-    /// Whether it is over: a pause followed.
-    over: bool,
-    samples: Vec<i16>,
-    marked: bool,
-    sounds: bool,
 }
 
 impl Checker {
@@ -80,8 +52,7 @@ impl Checker {
             sequence: None,
             started: None,
             stopped: None,
-            caller_spoke: None,
-            greeting: Greeting::default(),
+            greeting: Greeting::new(rate),
         }
     }
 
@@ -97,7 +68,7 @@ impl Checker {
 
     /// The caller made a sound.
     pub fn caller_spoke(&mut self, at: Tick) {
-        self.caller_spoke.get_or_insert(at);
+        self.greeting.caller_spoke(at);
     }
 
     /// When the server's first sound came.
@@ -142,9 +113,7 @@ impl Checker {
             "clear" => FromServer::Clear,
             "mark" => match part.and_then(|mark| mark.get("name")).and_then(Value::as_str) {
                 Some(name) if !name.is_empty() => {
-                    if self.greeting.sounds {
-                        self.greeting.marked = true;
-                    }
+                    self.greeting.mark();
                     FromServer::Mark(name.to_owned())
                 }
                 _ => {
@@ -164,7 +133,7 @@ impl Checker {
         let mut all = self.clone();
         if let Some(started) = all.started {
             let late = all.greeting.began.unwrap_or(now).since(started);
-            if late > GREETING {
+            if late > greeting::LATEST {
                 let came = all.greeting.began.is_some();
                 all.note(now, Breach::LateGreeting, || {
                     format!(
@@ -178,7 +147,7 @@ impl Checker {
         if all.greeting.sounds && !all.greeting.marked {
             all.note(now, Breach::NoGreetingMark, || "no mark after the first audio".to_owned());
         }
-        if let Some(after) = all.greeting.repeated(all.rate) {
+        if let Some(after) = all.greeting.repeated() {
             all.note(now, Breach::TwoGreetings, || format!("the first words come again after {after} ms"));
         }
         all.noted.into_values().collect()
@@ -260,54 +229,22 @@ impl Checker {
         if wait > MOST_WAITING && waiting.0 > 0 {
             self.note(at, Breach::Burst, || format!("{:.1} s waiting", wait.as_ms() / 1000.0));
         }
-        self.greet(at, &bytes, waiting);
-        FromServer::Media(bytes)
-    }
-
-    /// Follows the greeting through the audio of the server for as long as the caller says nothing.
-    fn greet(&mut self, at: Tick, bytes: &[u8], waiting: Micros) {
         let samples: Vec<i16> =
             bytes.as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair)).collect();
-        let sounds = samples.iter().any(|sample| sample.unsigned_abs() >= SOUND.unsigned_abs());
-        if self.caller_spoke.is_some_and(|spoke| spoke < at) || (self.greeting.began.is_none() && !sounds) {
-            return;
+        if let Some(pause) = self.greeting.audio(at, &samples, waiting) {
+            self.note(at, Breach::TwoGreetings, || second_greeting(pause));
         }
-        let greeting = &mut self.greeting;
-        greeting.began.get_or_insert(at);
-        if sounds {
-            let pause = greeting.until.map(|until| at.since(until));
-            if pause.is_some_and(|pause| pause > PAUSE && pause < SECOND) && !greeting.over {
-                greeting.over = true;
-                let pause = pause.unwrap_or_default().as_ms();
-                self.note(at, Breach::TwoGreetings, || {
-                    format!("speech again {pause:.0} ms after the greeting, the caller having said nothing")
-                });
-            }
-            let greeting = &mut self.greeting;
-            greeting.sounds = true;
-            greeting.until = Some(at + waiting + Micros(self.rate.micros(samples.len())));
-        }
-        let room = (KEPT_S * self.rate.hz() as usize).saturating_sub(self.greeting.samples.len());
-        self.greeting.samples.extend(samples.iter().take(room));
+        FromServer::Media(bytes)
     }
 }
 
-impl Greeting {
-    /// After how many milliseconds the greeting's first words come a second time, sample by sample.
-    fn repeated(&self, rate: SampleRate) -> Option<u64> {
-        let first = self.samples.iter().position(|sample| sample.unsigned_abs() >= SOUND.unsigned_abs())?;
-        let all = &self.samples[first..];
-        let print = all.get(..rate.samples(PRINT_MS as u64 * 1000))?;
-        let mut found =
-            (print.len() / 8..all.len() - print.len() + 1).filter(|from| all[*from..].starts_with(print));
-        let lag = found.next()?;
-        // A tone repeats itself all the time: that is no second greeting.
-        (lag >= print.len()).then(|| rate.micros(lag) / 1000)
-    }
+/// What there is to say of speech that came again.
+pub(crate) fn second_greeting(pause: Micros) -> String {
+    format!("speech again {:.0} ms after the greeting, the caller having said nothing", pause.as_ms())
 }
 
 /// The beginning of a foreign text, fit to be shown.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(60).collect()
 }
 

@@ -42,10 +42,10 @@ pub(super) struct Played {
 }
 
 impl Ear {
-    pub(super) fn new(rate: SampleRate) -> Self {
+    pub(super) fn new(rate: SampleRate, after_clear: AfterClear) -> Self {
         Self {
             rate,
-            line: CarrierLine::new(rate, AfterClear::DropMarks),
+            line: CarrierLine::new(rate, after_clear),
             clock: Tick::default(),
             heard: Vec::new(),
             ended: None,
@@ -66,8 +66,8 @@ impl Ear {
         self.line.mark(self.clock, name, &mut self.heard);
     }
 
-    /// Drops what is queued and gives its length. Marks behind it are given up, as nothing shows that Exotel
-    /// returns them.
+    /// Drops what is queued and gives its length. Marks behind it are given up, or reached with the next frame, as the
+    /// carrier does it.
     pub(super) fn clear(&mut self) -> Micros {
         let dropped = self.line.waiting();
         self.line.clear(self.clock, &mut self.heard);
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_mark_is_reached_when_all_before_it_was_played() {
-        let mut ear = Ear::new(SampleRate::HZ_8000);
+        let mut ear = Ear::new(SampleRate::HZ_8000, AfterClear::DropMarks);
         ear.audio(&loud(320));
         ear.mark("half");
         ear.audio(&loud(160));
@@ -156,14 +156,14 @@ mod tests {
 
     #[test]
     fn a_mark_on_an_empty_queue_comes_back_with_the_next_frame() {
-        let mut ear = Ear::new(SampleRate::HZ_8000);
+        let mut ear = Ear::new(SampleRate::HZ_8000, AfterClear::DropMarks);
         ear.mark("now");
         assert_eq!(ear.play(160).marks, ["now"]);
     }
 
     #[test]
     fn clear_empties_and_gives_up_marks() {
-        let mut ear = Ear::new(SampleRate::HZ_8000);
+        let mut ear = Ear::new(SampleRate::HZ_8000, AfterClear::DropMarks);
         ear.audio(&loud(800));
         ear.mark("never");
         ear.play(160);
@@ -172,8 +172,22 @@ mod tests {
     }
 
     #[test]
+    fn where_the_carrier_returns_marks_a_clear_does_so_at_once() {
+        let mut ear = Ear::new(SampleRate::HZ_8000, AfterClear::ReturnMarks);
+        ear.audio(&loud(800));
+        ear.mark("a");
+        ear.audio(&loud(800));
+        ear.mark("b");
+        ear.play(160);
+        assert_eq!(ear.clear(), Micros::from_ms(180));
+        let played = ear.play(160);
+        assert_eq!((played.empty, played.marks), (true, vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(ear.play(160).marks, Vec::<String>::new());
+    }
+
+    #[test]
     fn a_hole_is_measured_in_samples_and_a_pause_is_none() {
-        let mut ear = Ear::new(SampleRate::HZ_8000);
+        let mut ear = Ear::new(SampleRate::HZ_8000, AfterClear::DropMarks);
         ear.audio(&loud(200));
         ear.play(160);
         ear.play(160); // 40 samples, then 120 missing
@@ -196,7 +210,7 @@ mod tests {
 
     #[test]
     fn chunks_of_no_whole_microseconds_make_no_holes() {
-        let mut ear = Ear::new(SampleRate::HZ_24000);
+        let mut ear = Ear::new(SampleRate::HZ_24000, AfterClear::DropMarks);
         for _ in 0..50 {
             ear.audio(&loud(1600));
         }

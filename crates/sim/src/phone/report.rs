@@ -68,6 +68,13 @@ pub enum PhoneEvent {
         /// Its name.
         name: String,
     },
+    /// The carrier does what its TwiML says.
+    Verb {
+        /// When.
+        at_ms: u64,
+        /// Which verb, with what there is to know of it.
+        what: String,
+    },
     /// Nobody spoke for as long as the caller's patience lasts; the caller goes on.
     NoAnswer {
         /// When.
@@ -90,8 +97,10 @@ pub enum PhoneEvent {
 pub enum EndedBy {
     /// The caller hung up.
     Caller,
-    /// The server closed the socket: on Exotel, the flow goes on.
+    /// The server closed the socket, and the carrier's flow had no more to do.
     Server,
+    /// The carrier ended it: by a verb of the TwiML, or because its REST interface was told to.
+    Carrier,
     /// The socket broke.
     Fault,
 }
@@ -225,8 +234,8 @@ pub enum PhoneError {
     /// The server can't be reached.
     #[error("{0} can't be reached: {1}; is the server running?")]
     Unreachable(String, String),
-    /// The webhook did not answer as it must: 200 and `{"url":"wss://..."}`.
-    #[error("the webhook at {0} {1}")]
+    /// The webhook did not answer as it must.
+    #[error("{0} {1}")]
     Webhook(String, String),
     /// The server refused the upgrade, twice.
     #[error("the server at {socket} refused the socket with HTTP {status}{hint}")]
@@ -238,6 +247,9 @@ pub enum PhoneError {
         /// What to do about it.
         hint: &'static str,
     },
+    /// The TwiML can't be followed, or its stream not opened.
+    #[error("the TwiML of {0}: {1}")]
+    Twiml(String, String),
     /// The handshake failed.
     #[error("the WebSocket handshake with {0} failed: {1}")]
     Handshake(String, String),

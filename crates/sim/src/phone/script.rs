@@ -139,6 +139,7 @@ impl Script {
         let go = match self.steps.front() {
             None | Some(Step::HangUp | Step::Say(_)) => self.may_speak(now, deed),
             Some(Step::Dtmf(_)) => self.may_speak(now, deed),
+            Some(Step::SayNow(_)) => true,
             Some(Step::BargeIn { after, .. }) => {
                 let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
                 self.may_interrupt(now, after, deed)
@@ -153,7 +154,7 @@ impl Script {
         self.waiting_since = now;
         match self.steps.pop_front() {
             None | Some(Step::HangUp) => deed.hang_up = true,
-            Some(Step::Say(speech)) => self.begin(speech, false, now, deed),
+            Some(Step::Say(speech) | Step::SayNow(speech)) => self.begin(speech, false, now, deed),
             Some(Step::BargeIn { speech, .. }) => self.begin(speech, true, now, deed),
             Some(Step::Dtmf(digit)) => {
                 deed.key = Some(digit);
@@ -316,6 +317,13 @@ mod tests {
                 "2080 hang up"
             ]
         );
+    }
+
+    #[test]
+    fn who_answers_a_call_speaks_at_once() {
+        let steps = vec![Step::SayNow(speech("hello", 100)), Step::SayNow(speech("beep", 40))];
+        let (told, _) = run(steps, &[], 10_000);
+        assert_eq!(told[..4], ["0 hello", "100 done", "100 beep", "140 done"]);
     }
 
     #[test]

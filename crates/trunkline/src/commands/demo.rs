@@ -100,7 +100,7 @@ impl Demo {
             Ok(Speech { label: text.to_owned(), pcm: speech::render(&*voice, text, rate).await? })
         };
         let mut plan = CallPlan::new(format!("http://{address}/api/v1/exotel/voice/connect"));
-        plan.call = Call::invented(super::seed(), rate);
+        plan = CallPlan::exotel(plan.url, Call::invented(super::seed(), rate));
         for question in QUESTIONS {
             plan.steps.push(Step::Say(say(question).await?));
         }
@@ -114,7 +114,7 @@ async fn converse(server: &Server, plan: CallPlan) -> Result<(PhoneReport, Optio
     let (tell, told) = mpsc::unbounded_channel();
     let screen = Screen {
         store: server.store().clone(),
-        call: plan.call.call.clone(),
+        call: plan.call_id().to_owned(),
         told,
         held: VecDeque::new(),
         turns: 0,

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use audio::SampleRate;
 use clap::{Args, ValueEnum};
+use secrecy::SecretString;
 use sim::exotel::Call;
-use sim::phone::{CallPlan, EndedBy, PhoneError, PhoneEvent, PhoneReport};
+use sim::phone::{CallPlan, Detour, EndedBy, PhoneError, PhoneEvent, PhoneReport, TwilioLine};
 
 use crate::failure::{EXIT_CODES, Failure};
 use crate::speech;
@@ -24,13 +25,17 @@ use crate::vendors::Vendors;
   trunkline phone ws://127.0.0.1:8080/voicebot/ws --say \"What are your opening hours?\"
   trunkline phone http://127.0.0.1:8080/api/v1/exotel/voice/connect --say hello --record call.wav
   trunkline phone wss://bot:secret@gw.example.com/voicebot/ws --wav question.wav --dtmf 1 --json
-  trunkline phone ws://127.0.0.1:8080/voicebot/ws --say \"tell me everything\" --barge-in --say stop")]
+  trunkline phone ws://127.0.0.1:8080/voicebot/ws --say \"tell me everything\" --barge-in --say stop
+  trunkline phone --carrier twilio https://gw.example.com/twilio/voice --auth-token 12345 --say hello")]
 pub(crate) struct Phone {
-    /// The socket (ws://, wss://), or the webhook that names it (http://, https://).
+    /// The socket (ws://, wss://), or the webhook that names it (http://, https://): with Twilio the voice webhook,
+    /// whose TwiML is followed.
     url: String,
     /// The carrier to be.
     #[arg(long, value_enum, default_value_t = Carrier::Exotel)]
     carrier: Carrier,
+    #[command(flatten)]
+    twilio: Twilio,
     #[command(flatten)]
     steps: steps::Steps,
     /// Write both sides to a WAV file: left what the caller says, right what the caller hears.
@@ -42,7 +47,7 @@ pub(crate) struct Phone {
     /// Send `Authorization: Bearer` with this token.
     #[arg(long, env = "EXOTEL_WS_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// The stream's rate: 8000, 16000 or 24000.
+    /// The stream's rate: 8000, 16000 or 24000. Twilio has only 8000.
     #[arg(long, default_value_t = 8000)]
     rate: u32,
     /// Numbers in messages: strings, as in real traffic, or as the carrier's documents show them.
@@ -59,9 +64,47 @@ pub(crate) struct Phone {
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Carrier {
     Exotel,
+    Twilio,
+}
+
+/// What only Twilio has.
+#[derive(Debug, Args)]
+struct Twilio {
+    /// Sign as Twilio does, with this account's auth token.
+    #[arg(long, env = "TWILIO_AUTH_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    auth_token: Option<SecretString>,
+    /// The public address that the server checks signatures against, where it is reached by another one.
+    #[arg(long, value_name = "URL")]
+    signed_as: Option<String>,
+    /// A custom parameter, for a socket's URL. May be given often.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
+    /// Who calls, E.164.
+    #[arg(long, value_name = "NUMBER")]
+    from: Option<String>,
+    /// Who is called.
+    #[arg(long, value_name = "NUMBER")]
+    to: Option<String>,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| "a parameter is NAME=VALUE".to_owned())?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Twilio {
+    fn line(&self, url: &str) -> TwilioLine {
+        let mut call = sim::twilio::Call::invented(super::seed());
+        call.parameters.extend(self.parameters.iter().cloned());
+        call.from = self.from.clone().unwrap_or(call.from);
+        call.to = self.to.clone().unwrap_or(call.to);
+        let mut line = TwilioLine::new(call, self.auth_token.clone());
+        line.detour = self.signed_as.as_deref().map(|public| Detour::known_as(url, public));
+        line
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -76,7 +119,6 @@ impl Phone {
     }
 
     async fn call(self) -> Result<(), Failure> {
-        let Carrier::Exotel = self.carrier;
         let plan = self.plan().await?;
         let as_json = self.json;
         let report = sim::phone::Phone::call(plan, |event| {
@@ -107,13 +149,20 @@ impl Phone {
         if !self.patience.is_finite() || !(0.0..=3600.0).contains(&self.patience) {
             return Err(Failure::usage("--patience takes seconds, from 0 to 3600"));
         }
-        let mut plan = CallPlan::new(self.url.clone());
-        plan.patience = Duration::from_secs_f64(self.patience);
-        plan.call = Call::invented(super::seed(), rate);
-        if self.types == Types::Docs {
-            plan.types = sim::exotel::Types::Docs;
+        let mut plan = match self.carrier {
+            Carrier::Twilio if rate != SampleRate::HZ_8000 => {
+                return Err(Failure::usage("Twilio's streams have 8000 Hz"));
+            }
+            Carrier::Twilio => CallPlan::twilio(self.url.clone(), self.twilio.line(&self.url)),
+            Carrier::Exotel => CallPlan::exotel(self.url.clone(), Call::invented(super::seed(), rate)),
+        };
+        if let (sim::phone::Carrier::Exotel { types, .. }, Types::Docs) = (&mut plan.carrier, self.types) {
+            *types = sim::exotel::Types::Docs;
         }
-        plan.headers = super::headers(&self.headers, self.token.as_deref())?;
+        plan.patience = Duration::from_secs_f64(self.patience);
+        // The token of the environment is Exotel's; to Twilio's webhooks it would only be a stranger.
+        let token = self.token.as_deref().filter(|_| self.carrier == Carrier::Exotel);
+        plan.headers = super::headers(&self.headers, token)?;
         let vendors = Vendors::new(1);
         plan.steps = self.steps.spoken(|| vendors.voice(&self.voice), rate).await?;
         Ok(plan)
@@ -149,12 +198,14 @@ pub(crate) fn line(event: &PhoneEvent) -> String {
         PhoneEvent::AgentDone { at_ms } => (*at_ms, dim("agent is quiet")),
         PhoneEvent::Cleared { at_ms, dropped_ms } => (*at_ms, format!("clear: {dropped_ms} ms dropped")),
         PhoneEvent::Mark { at_ms, name } => (*at_ms, dim(&format!("mark {name}"))),
+        PhoneEvent::Verb { at_ms, what } => (*at_ms, what.clone()),
         PhoneEvent::NoAnswer { at_ms } => (*at_ms, "no answer; going on".to_owned()),
         PhoneEvent::Finding(finding) => (finding.at_ms, rule(finding)),
         PhoneEvent::Ended { at_ms, by } => {
             let who = match by {
                 EndedBy::Caller => "caller hangs up",
                 EndedBy::Server => "server ends the call",
+                EndedBy::Carrier => "the carrier ends the call",
                 EndedBy::Fault => "the connection broke",
             };
             (*at_ms, who.to_owned())
@@ -194,8 +245,10 @@ fn summary(report: &PhoneReport) {
         got.gaps,
         got.longest_gap_ms
     ));
-    if let Some(code) = report.end.close_code {
-        say(&format!("the server closed with {code} {}", report.end.detail));
+    match report.end.close_code {
+        Some(code) => say(&format!("the server closed with {code} {}", report.end.detail)),
+        None if report.end.by == EndedBy::Carrier => say(&report.end.detail),
+        None => {}
     }
 }
 

@@ -10,7 +10,8 @@ use crate::support::{Server, run, text};
 /// A call that lasts this long and then hangs up.
 fn call(url: String, seed: u64, length: Duration) -> Result<PhoneReport, PhoneError> {
     let mut plan = CallPlan::new(url);
-    plan.call = sim::exotel::Call::invented(seed, plan.call.rate);
+    let rate = plan.rate();
+    plan = CallPlan::exotel(plan.url, sim::exotel::Call::invented(seed, rate));
     plan.patience = Duration::from_millis(20);
     plan.steps = vec![Step::Wait(length)];
     let runtime =
