@@ -1,5 +1,6 @@
 //! Simulated callers, carriers and vendors, and the conformance rules: everything that plays the other side.
 
+pub mod carriers;
 pub mod conformance;
 pub mod exotel;
 mod greeting;

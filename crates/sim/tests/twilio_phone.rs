@@ -23,13 +23,15 @@ use tokio::sync::watch;
 
 const TOKEN: &str = "12345";
 
+type Form = Vec<(String, String)>;
+
 /// What the server answers, and what it was asked.
 #[derive(Clone, Default)]
 struct Server {
     /// One document for each request; the last one again and again.
     documents: Arc<Mutex<VecDeque<String>>>,
     /// `path?query` and form of each request.
-    asked: Arc<Mutex<Vec<(String, Vec<(String, String)>)>>>,
+    asked: Arc<Mutex<Vec<(String, Form)>>>,
     /// What the socket was sent, but for media.
     heard: Arc<Mutex<Vec<Value>>>,
     address: Arc<Mutex<String>>,
