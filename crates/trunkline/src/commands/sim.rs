@@ -1,5 +1,7 @@
-//! `trunkline sim vendors`: stand-ins for the vendors' APIs, to try a configuration and its fallbacks with no
-//! account and no network.
+//! `trunkline sim`: stand-ins for the vendors' and the carriers' interfaces, to try a configuration, its fallbacks and
+//! calls with no account and no network.
+
+mod carriers;
 
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -16,6 +18,7 @@ use crate::terminal::{bold, dim, say};
 #[command(after_help = EXIT_CODES, before_help = "Examples:
   trunkline sim vendors
   trunkline sim vendors --listen 127.0.0.1:9090 --delays model=400,voice=250
+  trunkline sim carriers --callback-base http://127.0.0.1:8080
   trunkline sim vendors --hears \"do you open on sundays\" --answers \"Yes, from ten to four.\"")]
 pub(crate) struct SimCommand {
     #[command(subcommand)]
@@ -25,6 +28,7 @@ pub(crate) struct SimCommand {
 #[derive(Debug, Subcommand)]
 enum What {
     Vendors(Vendors),
+    Carriers(carriers::Carriers),
 }
 
 /// Serve stand-ins for Deepgram, OpenAI, Anthropic, Google and ElevenLabs on one port.
@@ -49,26 +53,32 @@ struct Vendors {
 
 impl SimCommand {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let What::Vendors(vendors) = self.what;
-        super::small_runtime()?.block_on(vendors.serve())
+        super::small_runtime()?.block_on(async {
+            // Before anyone is told that they are there: a signal sent right after that must find its handler.
+            let (mut terminate, mut interrupt) =
+                (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            // Held while they serve.
+            let (_vendors, _carriers) = match self.what {
+                What::Vendors(vendors) => (Some(vendors.start().await?), None),
+                What::Carriers(carriers) => (None, Some(carriers.start().await?)),
+            };
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            Ok(())
+        })
     }
 }
 
 impl Vendors {
-    async fn serve(self) -> Result<(), Failure> {
-        // Before anyone is told that they are there: a signal sent right after that must find its handler.
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    async fn start(self) -> Result<VendorServer, Failure> {
         let world = World::new(self.delays.0, self.hears, self.answers);
         let server = VendorServer::listen(self.listen, world)
             .await
             .map_err(|error| Failure::unavailable(format!("{}: {error}", self.listen)))?;
         introduce(&server.url());
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        Ok(())
+        Ok(server)
     }
 }
 
