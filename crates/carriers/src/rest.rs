@@ -2,6 +2,7 @@
 //! values. Each carrier's folder has a [`Rest`] of its own; whoever sends the requests is the control plane.
 
 mod flat;
+mod form;
 mod words;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use records::{AnsweredBy, CallEvent, CallStatus};
 
 pub(crate) use flat::Flat;
+pub use form::form_pairs;
 pub(crate) use words::{digest, masked, status_fault, with_parameter};
 
 /// A request to a carrier, to be sent under its base URL with its credentials as HTTP Basic.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use carriers::exotel::{ActiveStreams, ExotelMode, ExotelRegion, ExotelRest, status};
 use carriers::rest::{
     Asked, Callback, Dial, Dialled, MachineDetection, Rest as _, RestAnswer, RestFaultKind, RestRequest,
+    form_pairs,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -54,7 +55,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn read(content_type: &str, body: &str) -> Callback {
-    let pairs = status::pairs(Some(content_type), body.as_bytes()).expect("it is no multipart form");
+    let pairs = form_pairs(Some(content_type), body.as_bytes()).expect("it is no multipart form");
     status::callback(at("2025-06-01T05:00:00Z"), &pairs)
 }
 
@@ -231,7 +232,7 @@ fn a_terminal_callback_is_the_same_in_json_and_as_a_form() {
 
 #[test]
 fn a_multipart_form_is_left_to_who_can_take_it_apart() {
-    assert_eq!(status::pairs(Some("multipart/form-data; boundary=x"), b"--x"), None);
+    assert_eq!(form_pairs(Some("multipart/form-data; boundary=x"), b"--x"), None);
 }
 
 #[test]
@@ -299,7 +300,7 @@ proptest! {
         let _ = rest.seen(now, answer);
         let _ = rest.streams(answer);
         let _ = rest.found(&dial(), Asked { since: now, now }, answer);
-        if let Some(pairs) = status::pairs(None, &body) {
+        if let Some(pairs) = form_pairs(None, &body) {
             let _ = status::callback(now, &pairs);
         }
     }

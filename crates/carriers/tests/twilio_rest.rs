@@ -7,7 +7,7 @@ use carriers::rest::{
     Asked, Callback, Dial, Dialled, MachineDetection, Rest as _, RestAnswer, RestFaultKind, RestRequest,
 };
 use carriers::twilio::callbacks::{self, Form};
-use carriers::twilio::{Redirect, TwilioRest};
+use carriers::twilio::{Redirect, TwilioRest, base_url};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use records::{AnsweredBy, CallStatus, Fact};
@@ -85,6 +85,14 @@ fn a_call_is_created_as_the_reference_shows() {
         !off.contains("Amd") && !off.contains("MachineDetection") && off.contains("Timeout=600"),
         "{off}"
     );
+}
+
+#[test]
+fn a_region_has_an_edge() {
+    assert_eq!(base_url(None, None).as_deref(), Ok("https://api.twilio.com"));
+    assert_eq!(base_url(Some("ie1"), Some("dublin")).as_deref(), Ok("https://api.dublin.ie1.twilio.com"));
+    assert_eq!(base_url(Some("ie1"), None).unwrap_err().kind, RestFaultKind::Request);
+    assert_eq!(base_url(Some(""), Some("dublin")).unwrap_err().kind, RestFaultKind::Request);
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod voice;
 mod words;
 mod writer;
 
-pub use rest::{Redirect, TwilioRest};
+pub use rest::{Redirect, TwilioRest, base_url};
 pub use voice::VoiceRequest;
 pub use writer::Writer;
 

@@ -27,6 +27,24 @@ const LONGEST_RING_S: u32 = 600;
 /// How many calls a list gives at once; of one pair of numbers in one day there are fewer.
 const PAGE: u32 = 100;
 
+/// Where Twilio's REST interface is: `api.twilio.com`, or another region's by its edge (`https://api.{edge}.{region}...`,
+/// Twilio's "Global infrastructure").
+///
+/// # Errors
+/// When only one of the two is given: a name with one part is another place, and the request would go to the United
+/// States all the same.
+pub fn base_url(region: Option<&str>, edge: Option<&str>) -> Result<String, RestFault> {
+    let part = |part: Option<&str>| part.map(segment).filter(|part| !part.is_empty());
+    match (part(region), part(edge)) {
+        (None, None) => Ok("https://api.twilio.com".to_owned()),
+        (Some(region), Some(edge)) => Ok(format!("https://api.{edge}.{region}.twilio.com")),
+        _ => Err(RestFault::new(
+            RestFaultKind::Request,
+            "a region of Twilio needs its edge, and an edge its region",
+        )),
+    }
+}
+
 /// An account's Calls resource.
 #[derive(Debug, Clone)]
 pub struct TwilioRest {
