@@ -3,6 +3,7 @@
 
 mod api;
 mod auth;
+pub mod carrier;
 mod health;
 mod heartbeat;
 mod key;
