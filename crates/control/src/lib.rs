@@ -13,7 +13,7 @@ mod recorder;
 
 use std::sync::Arc;
 
-use axum::{Router, middleware};
+use axum::{Extension, Router, middleware};
 use jiff::Timestamp;
 use records::AnsweredBy;
 use store::{CallId, Database, Store};
@@ -109,4 +109,7 @@ fn routes() -> OpenApiRouter<Arc<Control>> {
         .routes(routes!(providers::providers))
         .routes(routes!(api::calls::list))
         .routes(routes!(api::calls::detail))
+        .routes(routes!(api::recording::recording))
+        .routes(routes!(api::events::events))
+        .layer(Extension(api::events::Listeners::default()))
 }

@@ -20,7 +20,9 @@ use tracing::Instrument as _;
 use ulid::Ulid;
 use utoipa::ToSchema;
 
-pub(crate) use answers::{BadRequest, Forbidden, NotFound, ServerFault, Unauthorized, Unavailable};
+pub(crate) use answers::{
+    BadRequest, Forbidden, NotFound, RangeNotSatisfiable, ServerFault, Unauthorized, Unavailable,
+};
 pub use code::Code;
 
 /// Under which header an answer carries the id that the log knows the request by.

@@ -22,6 +22,7 @@ mod handle;
 mod id;
 mod layout;
 mod open_call;
+mod playback;
 mod read;
 mod recording;
 mod repair;
@@ -35,4 +36,5 @@ pub use database::{
 pub use fault::{Fault, NoFault};
 pub use handle::{CallFiles, Health, OpenError, Options, Store};
 pub use id::{CallId, NotACallId};
+pub use playback::Playback;
 pub use read::ReadError;

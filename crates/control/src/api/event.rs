@@ -86,6 +86,22 @@ pub(crate) enum Said {
     },
 }
 
+impl Said {
+    /// The name of its kind.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Status { .. } => "status",
+            Self::Talk { .. } => "talk",
+            Self::CarrierCall { .. } => "carrier_call",
+            Self::Duration { .. } => "duration",
+            Self::Price { .. } => "price",
+            Self::Recording { .. } => "recording",
+            Self::AnsweredBy { .. } => "answered_by",
+            Self::Report { .. } => "report",
+        }
+    }
+}
+
 impl From<Fact> for Said {
     fn from(fact: Fact) -> Self {
         match fact {
@@ -114,6 +130,28 @@ impl From<StoredEvent> for Event {
             from: stored.event.from,
             call_status: stored.status,
             said: stored.event.fact.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_is_the_one_in_the_json() {
+        let all = [
+            Said::Status { status: CallStatus::Busy, end_reason: None, detail: String::new() },
+            Said::Talk { agent: String::new(), turns: 0, end_reason: None },
+            Said::CarrierCall { carrier_call_id: String::new() },
+            Said::Duration { seconds: 1 },
+            Said::Price { amount: String::new(), currency: String::new() },
+            Said::Recording { url: String::new() },
+            Said::AnsweredBy { answered_by: AnsweredBy::Human },
+            Said::Report { fields: BTreeMap::new() },
+        ];
+        for said in all {
+            assert_eq!(serde_json::to_value(&said).unwrap()["kind"], said.kind());
         }
     }
 }

@@ -5,6 +5,8 @@ pub(crate) mod calls;
 mod cursor;
 pub(crate) mod docs;
 mod event;
+pub(crate) mod events;
 pub(crate) mod openapi;
 mod query;
+pub(crate) mod recording;
 mod view;

@@ -26,6 +26,7 @@ answers! {
     Unauthorized "401" "A key is needed and there is none that holds.";
     Forbidden "403" "The key may not do this.";
     NotFound "404" "There is no such thing.";
+    RangeNotSatisfiable "416" "The bytes that are asked for are not there.";
     ServerFault "500" "A fault inside the server; its log says more.";
     Unavailable "503" "Not now: the database does not answer, or the server is about to stop.";
 }
@@ -33,6 +34,11 @@ answers! {
 fn documented(status: &str, about: &str) -> Response {
     let content = Content::new(Some(RefOr::Ref(Ref::from_schema_name(Problem::name()))));
     let mut response = ResponseBuilder::new().description(about).content("application/problem+json", content);
+    if status == "416" {
+        let place =
+            ObjectBuilder::new().schema_type(Type::String).description(Some("How many bytes there are."));
+        response = response.header("Content-Range", Header::new(place.build()));
+    }
     if matches!(status, "429" | "503") {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).description(Some("Seconds."));
         response = response.header("Retry-After", Header::new(seconds.build()));
