@@ -67,6 +67,8 @@ pub(crate) async fn detail(
     may(&control, &headers, Scope::Read).await?;
     let id: CallId = id.parse().map_err(|_| no_call())?;
     let record = control.database.call(&Which::Id(id)).await?.ok_or_else(no_call)?;
+    // A call that two servers had has two ids, and what is known of it lies under one of them.
+    let id = record.id.parse().unwrap_or(id);
     let mut events = control.database.events(Some(id), 0, EVENTS + 1).await?;
     let events_truncated = events.len() > EVENTS as usize;
     events.truncate(EVENTS as usize);

@@ -46,8 +46,6 @@ pub(crate) enum Said {
     Talk {
         /// The agent.
         agent: String,
-        /// How many things were said.
-        turns: usize,
         /// Why the conversation ended; absent while it goes on.
         #[serde(skip_serializing_if = "Option::is_none")]
         end_reason: Option<EndReason>,
@@ -106,11 +104,9 @@ impl From<Fact> for Said {
     fn from(fact: Fact) -> Self {
         match fact {
             Fact::Status { status, reason, detail } => Self::Status { status, end_reason: reason, detail },
-            Fact::Talk { record } => Self::Talk {
-                agent: record.agent.clone(),
-                turns: record.turns.len(),
-                end_reason: record.end_reason,
-            },
+            Fact::Talk { record } => {
+                Self::Talk { agent: record.agent.clone(), end_reason: record.end_reason }
+            }
             Fact::CarrierCall { id } => Self::CarrierCall { carrier_call_id: id },
             Fact::Duration { seconds } => Self::Duration { seconds },
             Fact::Price { price } => Self::Price { amount: price.amount, currency: price.currency },
@@ -142,7 +138,7 @@ mod tests {
     fn the_kind_is_the_one_in_the_json() {
         let all = [
             Said::Status { status: CallStatus::Busy, end_reason: None, detail: String::new() },
-            Said::Talk { agent: String::new(), turns: 0, end_reason: None },
+            Said::Talk { agent: String::new(), end_reason: None },
             Said::CarrierCall { carrier_call_id: String::new() },
             Said::Duration { seconds: 1 },
             Said::Price { amount: String::new(), currency: String::new() },

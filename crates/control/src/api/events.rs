@@ -16,7 +16,6 @@ use store::{CallId, Database, Scope, StoredEvent};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use utoipa::IntoParams;
 
 use super::event::Event;
 use crate::Control;
@@ -51,7 +50,7 @@ impl Default for Listeners {
 }
 
 /// Which events.
-#[derive(Debug, Default, PartialEq, Eq, IntoParams)]
+#[derive(Debug, Default, PartialEq, Eq, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventQuery {
     /// Only what came after the event of this number; 0 begins with the oldest. Without it, and without
@@ -114,7 +113,7 @@ struct Feed {
     call: Option<CallId>,
     /// The number of the last event that was told.
     last: i64,
-    sender: mpsc::Sender<Result<Message, Infallible>>,
+    sender: Sender,
 }
 
 /// The listener is gone.
@@ -124,7 +123,7 @@ impl Feed {
     async fn run(mut self, follow: bool, stop: CancellationToken, place: OwnedSemaphorePermit) {
         // A number without data: who loses the connection before the first event comes back to here.
         let hello = Message::default().id(self.last.to_string()).retry(COME_BACK);
-        if self.tell(hello).await.is_ok() {
+        if tell(&self.sender, hello).await.is_ok() {
             stop.run_until_cancelled(async {
                 while self.catch_up().await.is_ok() && follow {
                     tokio::select! {
@@ -153,21 +152,23 @@ impl Feed {
             let is_all = found.len() < BATCH as usize;
             for stored in found {
                 self.last = stored.seq;
-                self.tell(message(stored)).await?;
+                tell(&self.sender, message(stored)).await?;
             }
             if is_all {
                 return Ok(());
             }
         }
     }
+}
 
-    async fn tell(&self, message: Message) -> Result<(), Gone> {
-        match timeout(SLOW, self.sender.send(Ok(message))).await {
-            Ok(sent) => sent.map_err(|_| Gone),
-            Err(_) => {
-                tracing::warn!("a listener of events takes nothing and is given up");
-                Err(Gone)
-            }
+type Sender = mpsc::Sender<Result<Message, Infallible>>;
+
+async fn tell(sender: &Sender, message: Message) -> Result<(), Gone> {
+    match timeout(SLOW, sender.send(Ok(message))).await {
+        Ok(sent) => sent.map_err(|_| Gone),
+        Err(_) => {
+            tracing::warn!("a listener of events takes nothing and is given up");
+            Err(Gone)
         }
     }
 }
@@ -239,6 +240,19 @@ mod tests {
         let back = HeaderMap::from_iter([("last-event-id".parse().unwrap(), HeaderValue::from_static("9"))]);
         let wanted = EventQuery::parse("since=7", &back).ok().unwrap();
         assert_eq!(wanted, EventQuery { since: Some(9), call: None, follow: true });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_that_takes_nothing_is_given_up() {
+        let (sender, mut listener) = mpsc::channel(1);
+        assert!(tell(&sender, Message::default()).await.is_ok());
+        let began = tokio::time::Instant::now();
+        assert!(tell(&sender, Message::default()).await.is_err());
+        assert!(began.elapsed() >= SLOW);
+        assert!(listener.recv().await.is_some());
+        assert!(tell(&sender, Message::default()).await.is_ok(), "one that takes again is told again");
+        drop(listener);
+        assert!(tell(&sender, Message::default()).await.is_err());
     }
 
     #[test]

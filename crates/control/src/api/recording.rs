@@ -68,25 +68,30 @@ pub(crate) async fn recording(
     let source = find(&control, id).await?;
     tracing::info!(call_id = %id, "a recording is asked for");
     let (length, tag) = (source.length(), source.tag());
-    let mut response = match wanted(&headers, length, &tag) {
-        Wanted::All => source.read(0..length).await?.into_response(),
-        Wanted::Part(part) => {
-            let place = format!("bytes {}-{}/{length}", part.start, part.end - 1);
-            let body = source.read(part).await?;
-            (StatusCode::PARTIAL_CONTENT, [(header::CONTENT_RANGE, place)], body).into_response()
-        }
+    let wanted = wanted(&headers, length, &tag);
+    let part = match &wanted {
+        Wanted::All => 0..length,
+        Wanted::Part(part) => part.clone(),
         Wanted::Nothing => {
             let detail = format!("The recording has {length} bytes.");
             let problem = Problem::new(Code::RangeNotSatisfiable, detail);
             return Ok(([(header::CONTENT_RANGE, format!("bytes */{length}"))], problem).into_response());
         }
     };
+    let mut response = source.read(part.clone()).await?.into_response();
+    if matches!(wanted, Wanted::Part(_)) {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
     let headers = response.headers_mut();
     let mut set = |name, value: String| {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
         }
     };
+    if matches!(wanted, Wanted::Part(_)) {
+        set(header::CONTENT_RANGE, format!("bytes {}-{}/{length}", part.start, part.end - 1));
+    }
+    set(header::CONTENT_LENGTH, (part.end - part.start).to_string());
     set(header::CONTENT_TYPE, "audio/wav".to_owned());
     set(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{id}.wav\""));
     set(header::ACCEPT_RANGES, "bytes".to_owned());
@@ -179,7 +184,7 @@ enum Wanted {
     Nothing,
 }
 
-/// What `Range` and `If-Range` ask for. A range that can't be read, one of several parts, or one of another state than
+/// What `Range` and `If-Range` ask for. A range that can't be read, several parts, or one of another state than
 /// this, is no range (RFC 9110, 14.2).
 fn wanted(headers: &HeaderMap, length: u64, tag: &str) -> Wanted {
     let same = headers.get(header::IF_RANGE).is_none_or(|value| value.as_bytes() == tag.as_bytes());
@@ -215,7 +220,7 @@ mod tests {
             ("bytes=-10", Wanted::Part(990..1000)),
             ("bytes=990-5000", Wanted::Part(990..1000)),
             ("bytes=1000-", Wanted::Nothing),
-            ("bytes=5-2", Wanted::All),
+            ("bytes=5-2", Wanted::Nothing),
             ("bytes=x", Wanted::All),
             ("lines=1-2", Wanted::All),
             ("bytes=0-1,5-6", Wanted::All),

@@ -25,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// What tests may see beyond that.
 const TEST_ARROWS: &[(&str, &[&str])] =
-    &[("gateway", &["sim"]), ("control", &["sim"]), ("providers", &["sim", "records"])];
+    &[("gateway", &["sim"]), ("control", &["audio", "sim"]), ("providers", &["sim", "records"])];
 
 /// Crates in which everything is decided by arguments alone.
 const PURE: &[&str] = &["audio", "call", "records", "carriers"];
