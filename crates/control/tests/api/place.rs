@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::{Alive, Control, DataPlane, Heartbeat, router};
+use control::{Access, Alive, Control, DataPlane, Door, Heartbeat, router};
 use jiff::{SignedDuration, Timestamp};
 use records::{AnsweredBy, CallEvent, CallRecord, CallStatus, Direction, EndReason, Fact, Witness};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -55,14 +55,15 @@ pub(crate) struct Place {
 /// What the control plane works with, on a new folder.
 pub(crate) async fn control(data: &std::path::Path) -> Control {
     let file = data.join("trunkline.db");
+    let database = Database::open(DatabaseOptions::Sqlite { file }).await.unwrap();
     Control {
         store: Store::open(data).unwrap(),
-        database: Database::open(DatabaseOptions::Sqlite { file }).await.unwrap(),
+        access: Access::new(Door::Open, None, database.clone()),
+        database,
         data_plane: Arc::new(Plane),
         vendors: None,
         heartbeat: Heartbeat::start(|| {}),
         recorder: None,
-        token: None,
         stop: CancellationToken::new(),
     }
 }
