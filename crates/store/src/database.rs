@@ -235,6 +235,11 @@ impl Database {
         self.read(operation::Ping {}).await
     }
 
+    /// The id that this database was given when it was first used: `fresh` when it had none.
+    pub(crate) async fn identity(&self, fresh: String) -> Result<String, DatabaseError> {
+        self.write(operation::Identify { fresh }).await
+    }
+
     async fn read<O: On<sqlx::Sqlite> + On<sqlx::Postgres>>(
         &self,
         operation: O,

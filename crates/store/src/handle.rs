@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use audio::SampleRate;
 use records::CallRecord;
+use tokio::sync::Notify;
 
 use crate::fault::{Fault, NoFault};
 use crate::layout::{self, Layout};
 use crate::read::{self, ReadError};
 use crate::writer::{Job, Writer};
-use crate::{CallId, repair};
+use crate::{CallId, Spool, repair};
 
 /// How many jobs may wait for the store's thread.
 const QUEUE: usize = 8192;
@@ -89,6 +90,8 @@ pub(crate) struct Shared {
     /// Milliseconds after `base` at which the write under way began, plus one; 0 when there is none.
     pub(crate) busy_since: AtomicU64,
     pub(crate) base: Instant,
+    /// Told when there is something for the database.
+    pub(crate) news: Arc<Notify>,
 }
 
 /// The store. Cloning gives another handle of the same; the thread ends after the last one and its calls.
@@ -133,6 +136,7 @@ impl Store {
             disk_free: AtomicU64::new(0),
             busy_since: AtomicU64::new(0),
             base: Instant::now(),
+            news: Arc::default(),
         });
         let (jobs, queue) = sync_channel(QUEUE);
         let queue_bytes = options.queue_bytes;
@@ -167,6 +171,20 @@ impl Store {
     /// The folder of one call.
     pub fn folder(&self, id: CallId) -> PathBuf {
         self.layout.folder(id)
+    }
+
+    /// Where words about calls wait for a database that is not there.
+    pub fn spool(&self) -> Spool {
+        Spool::new(self.layout.spool(), self.shared.news.clone())
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Told when there is something for the database.
+    pub(crate) fn news(&self) -> Arc<Notify> {
+        self.shared.news.clone()
     }
 
     /// How the store is.

@@ -33,6 +33,31 @@ impl Layout {
         self.root.join("calls")
     }
 
+    /// Calls whose records have news for the database.
+    pub(crate) fn pending(&self) -> PathBuf {
+        self.root.join("pending")
+    }
+
+    /// Those of them that are being taken in.
+    pub(crate) fn taking(&self) -> PathBuf {
+        self.root.join("taking")
+    }
+
+    /// Words about calls that wait for the database.
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.root.join("spool")
+    }
+
+    /// Which database has been given every call of this folder.
+    pub(crate) fn indexed(&self) -> PathBuf {
+        self.root.join("indexed")
+    }
+
+    /// Notes that a call's record has news for the database.
+    pub(crate) fn mark_pending(&self, id: CallId) -> io::Result<()> {
+        append(&self.pending().join(id.to_string())).map(drop)
+    }
+
     pub(crate) fn marker(&self, id: CallId) -> PathBuf {
         self.live().join(id.to_string())
     }
@@ -43,8 +68,10 @@ impl Layout {
 
     /// Makes the folders that every store has.
     pub(crate) fn create(&self) -> io::Result<()> {
-        create_folder(&self.live())?;
-        create_folder(&self.calls())
+        for folder in [self.live(), self.calls(), self.pending(), self.taking(), self.spool()] {
+            create_folder(&folder)?;
+        }
+        Ok(())
     }
 }
 
@@ -76,8 +103,13 @@ pub(crate) fn write_record(folder: &Path, record: &CallRecord, fault: &mut dyn F
     let (path, draft) = (folder.join(RECORD), folder.join("record.json.new"));
     fault.before_write(&path, text.len())?;
     create_folder(folder)?;
-    let mut file = options().write(true).truncate(true).open(&draft)?;
-    file.write_all(&text)?;
+    replace(&draft, &path, &text)
+}
+
+/// Puts a file in place of another, whole, by way of a draft beside it.
+pub(crate) fn replace(draft: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = options().write(true).truncate(true).open(draft)?;
+    file.write_all(text)?;
     drop(file);
     std::fs::rename(draft, path)
 }

@@ -8,7 +8,14 @@
 //! <data>/calls/<yyyy-mm-dd>/<call id>/record.json
 //!                                     call.jsonl
 //!                                     recording.wav
+//! <data>/pending/<call id>                      a record with news for the database
+//! <data>/taking/<call id>                       the same, while it is being taken in
+//! <data>/spool/                                 words about calls that came while the database was away
+//! <data>/indexed                                the database that was given every call of this folder
 //! ```
+//!
+//! What is looked up and filtered lies in a database as well, SQLite or PostgreSQL (`Database`). The way there leads
+//! over marker files and a task (`Intake`), so that no call and no thread that writes ever waits for it.
 //!
 //! What was handed over is with the operating system within a second, so that the death of the process loses at
 //! most that; what the death of the machine loses is the file system's affair.
@@ -20,12 +27,14 @@ mod database;
 mod fault;
 mod handle;
 mod id;
+mod intake;
 mod layout;
 mod open_call;
 mod playback;
 mod read;
 mod recording;
 mod repair;
+mod spool;
 mod writer;
 
 pub use archive::Archive;
@@ -36,5 +45,7 @@ pub use database::{
 pub use fault::{Fault, NoFault};
 pub use handle::{CallFiles, Health, OpenError, Options, Store};
 pub use id::{CallId, NotACallId};
+pub use intake::Intake;
 pub use playback::Playback;
 pub use read::ReadError;
+pub use spool::Spool;

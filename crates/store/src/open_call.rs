@@ -29,6 +29,8 @@ pub(crate) struct OpenCall {
     recording: Lazy<Recording>,
     /// The carrier's report, when it came before the end.
     pub(crate) report: Option<BTreeMap<String, String>>,
+    /// The carrier's id of the call, as the database was last told to look.
+    pub(crate) told_as: Option<String>,
     has_recording: bool,
     log_is_cut: bool,
     recording_is_cut: bool,
@@ -41,6 +43,7 @@ impl OpenCall {
             log: Lazy::Unopened,
             recording: Lazy::Unopened,
             report: None,
+            told_as: None,
             has_recording: false,
             log_is_cut: false,
             recording_is_cut: false,

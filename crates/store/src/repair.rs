@@ -26,6 +26,7 @@ pub(crate) fn repair(layout: &Layout) -> io::Result<usize> {
                 tracing::error!(call_id = %id, %error, "a call that a crash cut off can't be repaired");
             }
         }
+        layout.mark_pending(id)?;
         std::fs::remove_file(layout.marker(id))?;
     }
     Ok(repaired)

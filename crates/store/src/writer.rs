@@ -1,6 +1,6 @@
 //! The store's own thread: the only one that writes. It may hang as long as it likes.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -49,6 +49,8 @@ pub(crate) struct Writer {
     open: HashMap<CallId, OpenCall>,
     /// Records whose last write failed, to be tried again.
     unsaved: HashMap<CallId, Box<CallRecord>>,
+    /// Calls whose marker for the database could not be made, to be tried again.
+    unmarked: BTreeSet<CallId>,
     /// Which call a carrier's id means, and the order in which they came.
     known: HashMap<String, CallId>,
     known_order: VecDeque<String>,
@@ -63,6 +65,7 @@ impl Writer {
             fault,
             open: HashMap::new(),
             unsaved: HashMap::new(),
+            unmarked: BTreeSet::new(),
             known: HashMap::new(),
             known_order: VecDeque::new(),
         }
@@ -114,6 +117,9 @@ impl Writer {
         for (id, record) in std::mem::take(&mut self.unsaved) {
             self.save(id, record);
         }
+        for id in std::mem::take(&mut self.unmarked) {
+            self.mark(id);
+        }
         let room = self.shared.disk_free.load(Relaxed) >= self.options.call_floor_bytes;
         self.shared.writable.store(room && self.unsaved.is_empty(), Relaxed);
         self.busy(false);
@@ -149,8 +155,10 @@ impl Writer {
                 if let Err(error) = OpenCall::create(&self.layout, id, &mut *self.fault) {
                     complain(id, "the folder", &error);
                 }
-                self.open.entry(id).or_insert_with(|| OpenCall::new(&self.layout, id));
+                let call = self.open.entry(id).or_insert_with(|| OpenCall::new(&self.layout, id));
+                call.told_as = Some(record.carrier_call_id.clone());
                 self.save(id, record);
+                self.mark(id);
             }
             Job::Log(id, lines) => {
                 self.shared.queued_bytes.fetch_sub(lines.len(), Relaxed);
@@ -169,7 +177,15 @@ impl Writer {
             }
             Job::Update(id, record) => {
                 self.remember(id, &record);
+                let carrier_call_id = record.carrier_call_id.clone();
                 self.save(id, record);
+                // What was said meanwhile is told at the end; whose call it is, at once.
+                if let Some(call) = self.open.get_mut(&id)
+                    && call.told_as.as_ref() != Some(&carrier_call_id)
+                {
+                    call.told_as = Some(carrier_call_id);
+                    self.mark(id);
+                }
             }
             Job::Finish(id, record) => self.finish(id, record),
             Job::Report { call, report } => self.report(&call, report),
@@ -201,6 +217,7 @@ impl Writer {
             Ok(()) => {
                 self.unsaved.remove(&id);
                 if record.ended_at.is_some() {
+                    self.mark(id);
                     // Gone already when its making failed.
                     let _ = std::fs::remove_file(self.layout.marker(id));
                 }
@@ -212,6 +229,15 @@ impl Writer {
                 self.unsaved.insert(id, record);
             }
         }
+    }
+
+    /// Has the call's record taken into the database, now or when there is one again.
+    fn mark(&mut self, id: CallId) {
+        if let Err(error) = self.layout.mark_pending(id) {
+            complain(id, "the marker for the database", &error);
+            self.unmarked.insert(id);
+        }
+        self.shared.news.notify_one();
     }
 
     fn report(&mut self, key: &str, report: BTreeMap<String, String>) {
@@ -230,6 +256,8 @@ impl Writer {
         match record {
             Ok(Some(mut record)) => {
                 record.carrier_report = Some(report);
+                // Before as well: the process may die between the record and its marker.
+                self.mark(id);
                 self.save(id, Box::new(record));
             }
             Ok(None) => {}

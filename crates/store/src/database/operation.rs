@@ -74,6 +74,8 @@ operations! {
     UseKey { id: String, at: Timestamp } -> ();
     /// Withdraws a key.
     RevokeKey { id: String, at: Timestamp } -> bool;
+    /// The database's own id, which is `fresh` from now on if it had none.
+    Identify { fresh: String } -> String;
     /// Nothing, to see whether it answers.
     Ping {} -> ();
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use records::{CallEvent, CallRecord, CallStatus, Change, Direction, EndReason};
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 use crate::CallId;
 
@@ -38,7 +39,7 @@ pub enum Which {
 }
 
 /// A carrier's callback, to be kept in the inbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxEntry {
     /// The carrier's name.
     pub carrier: String,

@@ -5,6 +5,7 @@
 mod calls;
 mod faults;
 mod inbox;
+mod intake;
 mod keys;
 mod make;
 mod place;

@@ -81,6 +81,11 @@ impl Server {
         self.tell("start\n");
     }
 
+    /// Kills it as a crash would.
+    pub(crate) fn stop(&self) {
+        self.tell("stop\n");
+    }
+
     fn tell(&self, word: &str) {
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         keeper.stdin.as_mut().unwrap().write_all(word.as_bytes()).unwrap();

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 pub(crate) use self::writer::Engine;
 use super::super::error::DatabaseError;
-use super::super::operation::{On, Ping};
+use super::super::operation::{Identify, On, Ping};
 use super::Db;
 
 type Connection = <Db as sqlx::Database>::Connection;
@@ -52,5 +52,15 @@ impl On<Db> for Ping {
         let _: i64 =
             sqlx::query_scalar("SELECT last FROM counter WHERE name = 'seq'").fetch_one(connection).await?;
         Ok(())
+    }
+}
+
+impl On<Db> for Identify {
+    async fn run(&self, connection: &mut Connection) -> Result<String> {
+        sqlx::query("INSERT INTO facts (name, value) VALUES ('id', $1) ON CONFLICT (name) DO NOTHING")
+            .bind(&self.fresh)
+            .execute(&mut *connection)
+            .await?;
+        Ok(sqlx::query_scalar("SELECT value FROM facts WHERE name = 'id'").fetch_one(connection).await?)
     }
 }
