@@ -3,6 +3,7 @@
 //! waiting for it.
 
 mod error;
+mod jobs;
 mod operation;
 mod postgres;
 mod schema;
@@ -240,7 +241,7 @@ impl Database {
         self.write(operation::Identify { fresh }).await
     }
 
-    async fn read<O: On<sqlx::Sqlite> + On<sqlx::Postgres>>(
+    pub(crate) async fn read<O: On<sqlx::Sqlite> + On<sqlx::Postgres>>(
         &self,
         operation: O,
     ) -> Result<O::Out, DatabaseError> {
@@ -250,7 +251,7 @@ impl Database {
         }
     }
 
-    async fn write<O: On<sqlx::Sqlite> + On<sqlx::Postgres>>(
+    pub(crate) async fn write<O: On<sqlx::Sqlite> + On<sqlx::Postgres>>(
         &self,
         operation: O,
     ) -> Result<O::Out, DatabaseError> {

@@ -23,11 +23,13 @@
 #![expect(clippy::duplicate_mod, reason = "one source of queries is built for each of the two databases")]
 
 mod archive;
+pub mod bench;
 mod database;
 mod fault;
 mod handle;
 mod id;
 mod intake;
+pub mod jobs;
 mod layout;
 mod open_call;
 mod playback;

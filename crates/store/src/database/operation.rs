@@ -12,6 +12,7 @@ use super::values::{
     Which,
 };
 use crate::CallId;
+use crate::jobs::{Begun, End, JobStatus};
 
 /// Something to be done.
 pub(crate) trait Operation: Send + Sync + 'static {
@@ -74,6 +75,18 @@ operations! {
     UseKey { id: String, at: Timestamp } -> ();
     /// Withdraws a key.
     RevokeKey { id: String, at: Timestamp } -> bool;
+    /// Asks for a job. Says whether it is a new one.
+    Enqueue { kind: String, key: String, payload: String, run_at: Timestamp } -> bool;
+    /// When the next job is due.
+    NextJob { kinds: Vec<String> } -> Option<Timestamp>;
+    /// Begins jobs that are due.
+    BeginJobs { kinds: Vec<String>, now: Timestamp, until: Timestamp, limit: u32 } -> Vec<Begun>;
+    /// Keeps a job from others for longer. Says whether it still is this attempt's.
+    HoldJob { seq: i64, attempt: u32, until: Timestamp } -> bool;
+    /// Ends an attempt.
+    EndJob { seq: i64, attempt: u32, end: End, now: Timestamp } -> ();
+    /// One job.
+    ReadJob { kind: String, key: String } -> Option<JobStatus>;
     /// The database's own id, which is `fresh` from now on if it had none.
     Identify { fresh: String } -> String;
     /// Nothing, to see whether it answers.

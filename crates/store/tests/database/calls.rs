@@ -189,8 +189,8 @@ async fn lists_find_by_each_filter_and_page(place: Place) {
         (CallFilter { direction: Some(Direction::Outbound), ..every() }, vec![7]),
         (CallFilter { carrier: Some("exotel".into()), ..every() }, vec![7]),
         (CallFilter { agent: Some("night".into()), ..every() }, vec![7]),
-        (CallFilter { number: Some("+15550100003".into()), ..every() }, all.clone()),
-        (CallFilter { number: Some("+15550100004".into()), ..every() }, vec![9, 8, 7, 6, 5, 3, 2, 1, 0]),
+        (CallFilter { number: Some("+919800000001".into()), ..every() }, all.clone()),
+        (CallFilter { number: Some("+918000000002".into()), ..every() }, vec![9, 8, 7, 6, 5, 3, 2, 1, 0]),
         (CallFilter { from: Some(at(3)), until: Some(at(6)), ..every() }, vec![5, 4, 3]),
         (CallFilter { from: Some(at(3)), agent: Some("night".into()), ..every() }, vec![7]),
     ];

@@ -36,13 +36,15 @@ async fn a_copy_is_kept_before_the_schema_changes() {
     let database = place.open().await;
     database.take_in(&over(id(0, 1), "CA1"), at(40)).await.unwrap();
     database.close().await;
-    let copy = file(&place).with_extension("db.before-0");
+    let copy = file(&place).with_extension("db.before-1");
     assert!(!copy.exists(), "a new file needs no copy");
-    // As a program of an older schema left it.
+    // As the program left it that knew no jobs.
     let mut connection = beside(&place).await;
-    sqlx::query("UPDATE trunkline_schema SET version = 0").execute(&mut connection).await.unwrap();
+    sqlx::query("DELETE FROM trunkline_schema WHERE version = 2").execute(&mut connection).await.unwrap();
+    sqlx::query("DROP TABLE jobs").execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
-    assert!(Database::open(place.options.clone()).await.is_err(), "no step leads from there");
+    let database = place.open().await;
+    assert!(database.enqueue("fetch", "a", "{}", at(0)).await.unwrap());
     let mut kept = SqliteConnection::connect(copy.to_str().unwrap()).await.unwrap();
     let calls: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM calls").fetch_one(&mut kept).await.unwrap();
     assert_eq!(calls, 1);

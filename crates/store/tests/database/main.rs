@@ -6,6 +6,7 @@ mod calls;
 mod faults;
 mod inbox;
 mod intake;
+mod jobs;
 mod keys;
 mod make;
 mod place;

@@ -21,8 +21,8 @@ pub(crate) fn outbound(id: CallId) -> CallRecord {
     CallRecord {
         direction: Direction::Outbound,
         agent: "sales".into(),
-        from: Some("+15550100001".into()),
-        to: Some("+15550100002".into()),
+        from: Some("+12025550123".into()),
+        to: Some("+919876543210".into()),
         ..CallRecord::new(id.to_string(), "twilio", id.began())
     }
 }
@@ -32,8 +32,8 @@ pub(crate) fn live(id: CallId, carrier_call_id: &str) -> CallRecord {
     CallRecord {
         carrier_call_id: carrier_call_id.into(),
         agent: "desk".into(),
-        from: Some("+15550100003".into()),
-        to: Some("+15550100004".into()),
+        from: Some("+919800000001".into()),
+        to: Some("+918000000002".into()),
         sample_rate: 8000,
         ..CallRecord::new(id.to_string(), "twilio", id.began())
     }

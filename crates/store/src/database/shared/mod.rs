@@ -4,6 +4,7 @@
 mod apply;
 mod calls;
 mod inbox;
+mod jobs;
 mod keys;
 mod save;
 mod writer;
