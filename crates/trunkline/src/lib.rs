@@ -10,6 +10,7 @@ mod failure;
 mod logging;
 mod server;
 mod speech;
+mod tables;
 mod terminal;
 mod vendors;
 

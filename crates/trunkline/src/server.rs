@@ -12,7 +12,7 @@ use providers::Health;
 use records::{AnsweredBy, EndReason};
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
-use store::{CallId, Database, DatabaseError, DatabaseOptions, OpenError, Store};
+use store::{CallId, Database, DatabaseError, OpenError, Store};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::board::Board;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::tables::Tables;
 use crate::vendors::Vendors;
 
 /// How often the certificate's files are looked at.
@@ -32,6 +33,7 @@ pub(crate) struct Server {
     address: SocketAddr,
     gateway: Arc<Gateway>,
     store: Store,
+    tables: Tables,
     tls: Option<Arc<Tls>>,
     vendors: Arc<Vendors>,
     board: Arc<Board>,
@@ -95,7 +97,8 @@ impl Server {
             OpenError::InUse(_) => Failure::unavailable(error.to_string()),
             OpenError::Io(..) => Failure::config(error.to_string()),
         })?;
-        let database = serving_tables(&config).await?;
+        let tables = Tables::start(&config, &store).await?;
+        let database = tables.database();
         let access = Access::new(config.door(), config.server.token.as_ref(), database.clone());
         let vendors = Arc::new(Vendors::new(config.server.limits.recognisers));
         let agents = vendors.agents(&config)?;
@@ -139,6 +142,7 @@ impl Server {
             address,
             gateway,
             store,
+            tables,
             tls,
             vendors,
             board,
@@ -206,14 +210,7 @@ impl Server {
         if !matches!(flushed, Ok(true)) {
             tracing::error!("not all records could be written");
         }
-    }
-}
-
-/// The tables for serving: a database server that is down now must not keep calls from being answered.
-async fn serving_tables(config: &Config) -> Result<Database, Failure> {
-    match config.tables() {
-        options @ DatabaseOptions::Postgres { .. } => Ok(Database::start(options)),
-        DatabaseOptions::Sqlite { .. } => tables(config).await,
+        self.tables.stop(LAST_WRITES).await;
     }
 }
 
