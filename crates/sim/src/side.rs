@@ -27,6 +27,9 @@ pub(crate) trait Side: Send {
     /// The stream's end: the caller hung up.
     fn stop(&mut self) -> String;
 
+    /// Whether the carrier closes the socket itself after its stop, without waiting for the server to.
+    fn closes_after_stop(&self) -> bool;
+
     /// The start was sent.
     fn started(&mut self, at: Tick);
     /// The stop was sent. What is on its way until `grace` later is no breach.
@@ -44,6 +47,12 @@ pub(crate) trait Side: Send {
     fn samples(&self, bytes: &[u8]) -> Vec<i16>;
     /// The same samples as the carrier sends them.
     fn bytes(&self, samples: &[i16]) -> Vec<u8>;
+    /// When the server's first sound came.
+    fn first_sound(&self) -> Option<Tick>;
+    /// Whether a mark followed the greeting's audio.
+    fn is_greeting_marked(&self) -> bool;
+    /// The rules that are about whether, when and how often the server greets: not for a phone to judge.
+    fn greeting_rules(&self) -> &'static [&'static str];
     /// What the server did against the protocol.
     fn findings(&self, now: Tick) -> Vec<Finding>;
 }

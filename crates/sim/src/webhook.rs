@@ -98,13 +98,16 @@ pub(crate) enum StreamNews {
 
 impl Account {
     pub(crate) fn of(plan: &CallPlan, line: &TwilioLine) -> Self {
-        Self {
-            call: line.call.clone(),
-            auth_token: line.auth_token.clone(),
-            detour: line.detour.clone(),
-            headers: plan.headers.clone(),
-            tls: plan.tls.clone(),
-        }
+        Self::new(line, plan.headers.clone(), plan.tls.clone())
+    }
+
+    pub(crate) fn new(
+        line: &TwilioLine,
+        headers: Vec<(String, String)>,
+        tls: Option<std::sync::Arc<rustls::ClientConfig>>,
+    ) -> Self {
+        let TwilioLine { call, auth_token, detour, .. } = line.clone();
+        Self { call, auth_token, detour, headers, tls }
     }
 
     /// The fields that every request about the call has.

@@ -4,12 +4,14 @@
 use std::time::Duration;
 
 use call::Micros;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::scenario::{ECHO, Fact, GREETING, Observed, finish_greeting, ping, works};
 use super::session::{Session, Voice, open};
 use super::{Profile, Target, Verdict};
 use crate::exotel::Messages;
 use crate::phone::PhoneError;
+use crate::side::Side;
 use crate::wire;
 
 /// How much speech over the agent must be answered by a clear.
@@ -17,17 +19,21 @@ const INTERRUPTION: Micros = Micros::from_ms(2_500);
 
 /// A whole call, from the handshake to the close.
 pub(super) async fn plain(target: &Target, messages: Messages) -> Result<Observed, PhoneError> {
-    let mut session = open(target, messages).await?;
+    Ok(talk(open(target, messages).await?, target.profile).await)
+}
+
+/// A whole call on a socket that was just opened.
+pub(super) async fn talk<S: Side>(mut session: Session<S>, profile: Profile) -> Observed {
     let mut observed = Observed::default();
     let took = session.handshake.as_millis();
     observed.set(Fact::Opened, Verdict::Pass(format!("101 after {took} ms")));
     session.begin().await;
-    match target.profile {
+    match profile {
         Profile::Echo => {
             let worked = works(&mut session, Profile::Echo, &mut Voice::Noise(7)).await;
             observed.set(Fact::Worked, worked);
             session.live(&mut Voice::Noise(9), Duration::from_secs(1), |_| false).await;
-            let all = |session: &Session| session.seen.received.len() >= session.seen.sent.len();
+            let all = |session: &Session<S>| session.seen.received.len() >= session.seen.sent.len();
             session.live(&mut Voice::Absent, ECHO, all).await;
             observed.set(Fact::Unchanged, unchanged(&session));
         }
@@ -44,6 +50,10 @@ pub(super) async fn plain(target: &Target, messages: Messages) -> Result<Observe
     let early = session.closed.clone();
     session.stop().await;
     let stopped = session.now();
+    if session.side.closes_after_stop() {
+        session.live(&mut Voice::Absent, Duration::from_millis(700), |_| false).await;
+        session.send_message(Message::Close(None)).await;
+    }
     session.live(&mut Voice::Absent, Duration::from_secs(5), |_| false).await;
     let verdict = match (early, &session.closed) {
         (Some(closed), _) => Verdict::Fail(format!("before the stop: {closed}")),
@@ -57,12 +67,12 @@ pub(super) async fn plain(target: &Target, messages: Messages) -> Result<Observe
         (None, None) => Verdict::Fail("still open 5 s after the stop".to_owned()),
     };
     observed.set(Fact::Closed, verdict);
-    observed.noted = session.side.checker.noted(session.now());
+    observed.noted = session.side.findings(session.now());
     session.hang_up().await;
-    Ok(observed)
+    observed
 }
 
-fn unchanged(session: &Session) -> Verdict {
+fn unchanged<S>(session: &Session<S>) -> Verdict {
     let (sent, received) = (&session.seen.sent, &session.seen.received);
     match sent.iter().zip(received).position(|(sent, received)| sent != received) {
         Some(at) => Verdict::Fail(format!("byte {at} is {} and was {}", received[at], sent[at])),
@@ -78,14 +88,18 @@ fn unchanged(session: &Session) -> Verdict {
 
 /// Speaks over the agent wherever it speaks, and provokes it where it does not.
 pub(super) async fn barge_in(target: &Target, messages: Messages) -> Result<Observed, PhoneError> {
-    let rate = messages.call().rate;
-    let mut session = open(target, messages).await?;
+    Ok(interrupt(open(target, messages).await?, target).await)
+}
+
+/// The same on a socket that was just opened.
+pub(super) async fn interrupt<S: Side>(mut session: Session<S>, target: &Target) -> Observed {
+    let rate = session.side.rate();
     let mut observed = Observed::default();
     session.begin().await;
     let mut verdict = None;
     for attempt in 0..3 {
         let talking =
-            |session: &Session| session.speaks_for().is_some_and(|length| length > Micros::from_ms(1_000));
+            |session: &Session<S>| session.speaks_for().is_some_and(|length| length > Micros::from_ms(1_000));
         let wait = Duration::from_secs(if attempt == 0 { 5 } else { 7 });
         let mut voice = Voice::speech(target, rate);
         if !session.live(&mut Voice::Quiet, wait, talking).await {
@@ -97,7 +111,7 @@ pub(super) async fn barge_in(target: &Target, messages: Messages) -> Result<Obse
             continue;
         }
         let (began, before) = (session.now(), session.seen.clears.len());
-        let settled = |session: &Session| {
+        let settled = |session: &Session<S>| {
             session.seen.clears.len() > before
                 || session.speaks_for().is_none()
                 || session.now().since(began) > INTERRUPTION
@@ -121,10 +135,17 @@ pub(super) async fn barge_in(target: &Target, messages: Messages) -> Result<Obse
         Some(closed) => Verdict::Fail(closed.to_string()),
         None => Verdict::Skip("the agent never spoke long enough to be interrupted".to_owned()),
     };
-    observed.set(Fact::Cleared, verdict.unwrap_or_else(never));
-    observed.noted = session.side.checker.noted(session.now());
+    let verdict = verdict.unwrap_or_else(never);
+    if matches!(verdict, Verdict::Pass(_)) {
+        // What the clear brought back has reached the server by then.
+        session.live(&mut Voice::Quiet, Duration::from_millis(500), |_| false).await;
+        let pong = ping(&mut session, &mut Voice::Quiet).await;
+        observed.set(Fact::Worked, pong);
+    }
+    observed.set(Fact::Cleared, verdict);
+    observed.noted = session.side.findings(session.now());
     session.hang_up().await;
-    Ok(observed)
+    observed
 }
 
 /// The greeting was heard, the socket breaks, and the same call comes again.
@@ -133,9 +154,9 @@ pub(super) async fn reconnect(target: &Target, messages: Messages) -> Result<Obs
     second.stream = format!("{}r", &second.stream[..31]);
     let mut session = open(target, messages).await?;
     session.begin().await;
-    session.live(&mut Voice::Quiet, GREETING, |session| session.side.checker.first_sound().is_some()).await;
+    session.live(&mut Voice::Quiet, GREETING, |session| session.side.first_sound().is_some()).await;
     let mut observed = Observed::default();
-    if session.side.checker.first_sound().is_none() {
+    if session.side.first_sound().is_none() {
         observed.set(Fact::NotGreeted, Verdict::Skip("there was no first greeting".to_owned()));
         return Ok(observed);
     }
@@ -146,11 +167,9 @@ pub(super) async fn reconnect(target: &Target, messages: Messages) -> Result<Obs
     let mut session = open(target, Messages::new(second)).await?;
     session.begin().await;
     session
-        .live(&mut Voice::Quiet, Duration::from_secs(3), |session| {
-            session.side.checker.first_sound().is_some()
-        })
+        .live(&mut Voice::Quiet, Duration::from_secs(3), |session| session.side.first_sound().is_some())
         .await;
-    let verdict = match (&session.closed, session.side.checker.first_sound()) {
+    let verdict = match (&session.closed, session.side.first_sound()) {
         (Some(closed), _) => Verdict::Fail(closed.to_string()),
         (None, Some(at)) => {
             Verdict::Fail(format!("speech {:.1} s after the second start", at.0 as f64 / 1e6))
@@ -166,6 +185,11 @@ pub(super) async fn oversize(target: &Target, messages: Messages) -> Result<Obse
     let mut session = open(target, messages).await?;
     session.begin().await;
     let text = session.side.messages.media_payload(&"A".repeat(2 << 20));
+    Ok(too_long(session, text).await)
+}
+
+/// One message of this length, which is too much.
+pub(super) async fn too_long<S: Side>(mut session: Session<S>, text: String) -> Observed {
     session.flood(text, Duration::from_secs(5)).await;
     let mut observed = Observed::default();
     let verdict = match &session.closed {
@@ -175,30 +199,41 @@ pub(super) async fn oversize(target: &Target, messages: Messages) -> Result<Obse
     };
     observed.set(Fact::Closed, verdict);
     session.hang_up().await;
-    Ok(observed)
+    observed
 }
 
 pub(super) async fn abrupt(target: &Target, messages: Messages) -> Result<Observed, PhoneError> {
     let mut next = messages.call().clone();
     next.call = format!("{}n", &next.call[..31]);
     next.stream = format!("{}n", &next.stream[..31]);
-    let mut voice = Voice::Noise(1);
-    if target.profile == Profile::Agent {
-        voice = Voice::Quiet;
-    }
-    let mut session = open(target, messages).await?;
+    break_off(open(target, messages).await?, target.profile).await;
+    Ok(next_call(open(target, Messages::new(next)).await?, target.profile).await)
+}
+
+/// A call whose connection breaks.
+pub(super) async fn break_off<S: Side>(mut session: Session<S>, profile: Profile) {
     session.begin().await;
-    session.live(&mut voice, Duration::from_millis(300), |_| false).await;
+    session.live(&mut voice_for(profile), Duration::from_millis(300), |_| false).await;
     drop(session);
     // A server that falls over is given the time to.
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let mut session = open(target, Messages::new(next)).await?;
+}
+
+/// Whether the call after it works.
+pub(super) async fn next_call<S: Side>(mut session: Session<S>, profile: Profile) -> Observed {
     session.begin().await;
     let mut observed = Observed::default();
-    let worked = works(&mut session, target.profile, &mut voice).await;
+    let worked = works(&mut session, profile, &mut voice_for(profile)).await;
     observed.set(Fact::Worked, worked);
     session.hang_up().await;
-    Ok(observed)
+    observed
+}
+
+fn voice_for(profile: Profile) -> Voice {
+    match profile {
+        Profile::Echo => Voice::Noise(1),
+        Profile::Agent => Voice::Quiet,
+    }
 }
 
 /// The same URL with other credentials.

@@ -1,4 +1,5 @@
-//! The conformance test: plays Exotel against any server, ours or a stranger's, and judges it rule by rule.
+//! The conformance test: plays a carrier against any server, ours or a stranger's, and judges it rule by rule. Exotel's
+//! is here; Twilio's, over the same sessions, in `twilio`.
 //!
 //! Rules are data (`rule.rs`): an id, a title, the document that asks for it, and where its answer is found. The
 //! answers come from scenarios (`scenario.rs`, `calls.rs`): small calls over real sockets, several at a time, each bounded in
@@ -9,6 +10,7 @@ mod report;
 mod rule;
 mod scenario;
 mod session;
+mod twilio;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use crate::wire;
 pub use report::{Report, RuleResult, Status};
 use rule::{Check, Rule};
 use scenario::{Observed, Scenario};
+pub use twilio::{TwilioTarget, run as run_twilio};
 
 /// The longest that one scenario may take, whatever the server does.
 const LONGEST: Duration = Duration::from_secs(45);
@@ -115,7 +118,7 @@ pub async fn run(target: &Target) -> Report {
         calls.buffer_unordered(target.options.calls_at_once.max(1)).collect().await;
     let results = rules.into_iter().map(|rule| result(rule, target.profile, &observed)).collect();
     let shown = wire::Target::parse(&target.url).map_or_else(|fault| fault.to_string(), |url| url.shown());
-    Report { target: shown, profile: target.profile, results, took: began.elapsed() }
+    Report { carrier: "exotel", target: shown, profile: target.profile, results, took: began.elapsed() }
 }
 
 fn result(rule: &Rule, profile: Profile, observed: &BTreeMap<Scenario, Observed>) -> RuleResult {
@@ -124,14 +127,9 @@ fn result(rule: &Rule, profile: Profile, observed: &BTreeMap<Scenario, Observed>
             Some(observed) => observed.fact(fact),
             None => Verdict::Skip("not run".to_owned()),
         },
-        Check::Breach(breach) => scenario::breached(breach, rule.check.scenarios(profile), observed),
+        Check::Breach(breach) => scenario::breached(breach.id(), rule.check.scenarios(profile), observed),
     };
-    let (status, seen) = match verdict {
-        Verdict::Pass(seen) => (Status::Pass, seen),
-        Verdict::Fail(seen) => (Status::Fail, seen),
-        Verdict::Skip(why) => (Status::Skip, why),
-    };
-    RuleResult { id: rule.id, title: rule.title, source: rule.source, status, expected: rule.expected, seen }
+    RuleResult::of(rule.id, rule.title, rule.source, rule.expected, verdict)
 }
 
 /// The answer to one question, with what was seen.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::Profile;
+use super::{Profile, Verdict};
 
 /// What became of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +46,29 @@ pub struct RuleResult {
     pub seen: String,
 }
 
+impl RuleResult {
+    /// The rule with what became of it.
+    pub(super) fn of(
+        id: &'static str,
+        title: &'static str,
+        source: &'static str,
+        expected: &'static str,
+        verdict: Verdict,
+    ) -> Self {
+        let (status, seen) = match verdict {
+            Verdict::Pass(seen) => (Status::Pass, seen),
+            Verdict::Fail(seen) => (Status::Fail, seen),
+            Verdict::Skip(why) => (Status::Skip, why),
+        };
+        Self { id, title, source, status, expected, seen }
+    }
+}
+
 /// The results of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
+    /// The carrier that was played.
+    pub carrier: &'static str,
     /// Host, port and path of the server.
     pub target: String,
     /// What it was taken for.
@@ -116,7 +136,7 @@ impl Report {
             })
             .collect();
         let report = json!({
-            "target": self.target, "profile": self.profile.as_str(), "took_ms": self.took.as_millis() as u64,
+            "carrier": self.carrier, "target": self.target, "profile": self.profile.as_str(), "took_ms": self.took.as_millis() as u64,
             "passed": self.passed(), "failed": self.failed(), "skipped": self.skipped(),
             "total": self.results.len(), "rules": rules,
         });
@@ -126,8 +146,9 @@ impl Report {
     /// A JUnit XML file with one suite.
     pub fn to_junit(&self) -> String {
         let mut xml = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"exotel conformance ({})\" tests=\"{}\" \
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"{} conformance ({})\" tests=\"{}\" \
              failures=\"{}\" skipped=\"{}\" time=\"{:.3}\" hostname=\"{}\">\n",
+            self.carrier,
             self.profile.as_str(),
             self.results.len(),
             self.failed(),
@@ -137,7 +158,7 @@ impl Report {
         );
         for result in &self.results {
             let name = escaped(&format!("{} {}", result.id, result.title));
-            let _ = write!(xml, "  <testcase classname=\"exotel\" name=\"{name}\"");
+            let _ = write!(xml, "  <testcase classname=\"{}\" name=\"{name}\"", self.carrier);
             let seen = escaped(&result.seen);
             let _ = match result.status {
                 Status::Pass => writeln!(xml, "/>"),
@@ -191,6 +212,7 @@ mod tests {
             seen: seen.to_owned(),
         };
         Report {
+            carrier: "exotel",
             target: "h:80/ws".to_owned(),
             profile: Profile::Echo,
             results: vec![

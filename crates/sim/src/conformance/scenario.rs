@@ -9,8 +9,9 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::session::{Session, Voice, open};
 use super::{Profile, Target, Verdict, calls};
-use crate::exotel::{Breach, Call, Messages, Noted, Spelling, Types, Weight};
-use crate::phone::PhoneError;
+use crate::exotel::{Call, Messages, Spelling, Types};
+use crate::phone::{Finding, PhoneError};
+use crate::side::Side;
 
 /// How long an echo may take.
 pub(super) const ECHO: Duration = Duration::from_secs(2);
@@ -58,13 +59,18 @@ pub(super) enum Fact {
     Closed,
     Cleared,
     NotGreeted,
+    Answered,
+    Typed,
+    Followable,
+    Secure,
+    Short,
 }
 
 /// What a scenario showed.
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     facts: BTreeMap<Fact, Verdict>,
-    pub(super) noted: Vec<Noted>,
+    pub(super) noted: Vec<Finding>,
     failed: Option<String>,
 }
 
@@ -88,11 +94,7 @@ impl Observed {
 }
 
 /// Whether a rule about the server's messages was broken in any of these scenarios.
-pub(super) fn breached(
-    breach: Breach,
-    scenarios: &[Scenario],
-    observed: &BTreeMap<Scenario, Observed>,
-) -> Verdict {
+pub(super) fn breached<K: Ord>(rule: &str, scenarios: &[K], observed: &BTreeMap<K, Observed>) -> Verdict {
     let played: Vec<&Observed> = scenarios
         .iter()
         .filter_map(|scenario| observed.get(scenario))
@@ -101,7 +103,7 @@ pub(super) fn breached(
     if played.is_empty() {
         return Verdict::Skip("no call could be made".to_owned());
     }
-    let noted = played.iter().flat_map(|observed| &observed.noted).filter(|noted| noted.breach == breach);
+    let noted = played.iter().flat_map(|observed| &observed.noted).filter(|noted| noted.rule == rule);
     let (mut count, mut first) = (0, None);
     for noted in noted {
         count += noted.count;
@@ -110,10 +112,11 @@ pub(super) fn breached(
     match first {
         None => Verdict::Pass(String::new()),
         Some(noted) => {
-            let seen = format!("{} at {}, {count} times in all", noted.seen, noted.at);
-            match breach.weight() {
-                Weight::Error => Verdict::Fail(seen),
-                Weight::Warning => Verdict::Pass(format!("warning: {seen}")),
+            let at = noted.at_ms as f64 / 1000.0;
+            let seen = format!("{} at {at:.3} s, {count} times in all", noted.seen);
+            match noted.is_advice {
+                false => Verdict::Fail(seen),
+                true => Verdict::Pass(format!("warning: {seen}")),
             }
         }
     }
@@ -189,7 +192,7 @@ impl Scenario {
             finish_greeting(&mut session).await;
             session.live(&mut Voice::Quiet, Duration::from_millis(2_500), |_| false).await;
         }
-        observed.noted = session.side.checker.noted(session.now());
+        observed.noted = session.side.findings(session.now());
         session.hang_up().await;
         Ok(observed)
     }
@@ -221,11 +224,12 @@ impl Scenario {
 }
 
 /// Whether the call works: an echo comes back, or the caller is greeted and the line is alive.
-pub(super) async fn works(session: &mut Session, profile: Profile, voice: &mut Voice) -> Verdict {
+pub(super) async fn works<S: Side>(session: &mut Session<S>, profile: Profile, voice: &mut Voice) -> Verdict {
     match profile {
         Profile::Echo => {
             let before = session.seen.received.len();
-            let wanted = session.side.messages.call().rate.samples(200_000) * 2;
+            let frame = vec![0; session.side.rate().samples(200_000)];
+            let wanted = session.side.bytes(&frame).len();
             session.live(voice, ECHO, |session| session.seen.received.len() >= before + wanted).await;
             let came = session.seen.received.len() - before;
             match &session.closed {
@@ -235,8 +239,8 @@ pub(super) async fn works(session: &mut Session, profile: Profile, voice: &mut V
             }
         }
         Profile::Agent => {
-            session.live(voice, GREETING, |session| session.side.checker.first_sound().is_some()).await;
-            if session.closed.is_none() && session.side.checker.first_sound().is_none() {
+            session.live(voice, GREETING, |session| session.side.first_sound().is_some()).await;
+            if session.closed.is_none() && session.side.first_sound().is_none() {
                 return Verdict::Fail("no greeting within 5 s".to_owned());
             }
             match ping(session, voice).await {
@@ -247,7 +251,7 @@ pub(super) async fn works(session: &mut Session, profile: Profile, voice: &mut V
     }
 }
 
-pub(super) async fn ping(session: &mut Session, voice: &mut Voice) -> Verdict {
+pub(super) async fn ping<S: Side>(session: &mut Session<S>, voice: &mut Voice) -> Verdict {
     let (before, asked) = (session.seen.pongs, session.now());
     session.send_message(Message::Ping("trunkline".into())).await;
     let answered = session.live(voice, Duration::from_secs(2), |session| session.seen.pongs > before).await;
@@ -259,7 +263,7 @@ pub(super) async fn ping(session: &mut Session, voice: &mut Voice) -> Verdict {
 }
 
 /// Lets the agent finish: its audio was played, its mark is back.
-pub(super) async fn finish_greeting(session: &mut Session) {
-    let over = |session: &Session| session.side.checker.is_greeting_marked() && session.line.waiting().0 == 0;
+pub(super) async fn finish_greeting<S: Side>(session: &mut Session<S>) {
+    let over = |session: &Session<S>| session.side.is_greeting_marked() && session.line.waiting().0 == 0;
     session.live(&mut Voice::Quiet, GREETING_ENDS, over).await;
 }

@@ -56,6 +56,10 @@ impl Side for ExotelSide {
         self.messages.stop("callended")
     }
 
+    fn closes_after_stop(&self) -> bool {
+        false
+    }
+
     fn started(&mut self, at: Tick) {
         self.checker.started(at);
     }
@@ -86,12 +90,23 @@ impl Side for ExotelSide {
         samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()
     }
 
-    /// Whether and when the server greets is for the conformance test to judge, which reads the checker itself.
+    fn first_sound(&self) -> Option<Tick> {
+        self.checker.first_sound()
+    }
+
+    fn is_greeting_marked(&self) -> bool {
+        self.checker.is_greeting_marked()
+    }
+
+    fn greeting_rules(&self) -> &'static [&'static str] {
+        const RULES: &[&str] =
+            &[Breach::LateGreeting.id(), Breach::TwoGreetings.id(), Breach::NoGreetingMark.id()];
+        RULES
+    }
+
     fn findings(&self, now: Tick) -> Vec<Finding> {
-        let own = [Breach::LateGreeting, Breach::TwoGreetings, Breach::NoGreetingMark];
-        let noted = self.checker.noted(now);
-        let others = noted.into_iter().filter(|noted| !own.contains(&noted.breach));
-        others
+        let noted = self.checker.noted(now).into_iter();
+        noted
             .map(|noted| Finding {
                 rule: noted.breach.id(),
                 what: noted.breach.title(),

@@ -93,7 +93,8 @@ impl<F: FnMut(PhoneEvent)> Caller<F> {
         if end.by == EndedBy::Server {
             link.side.closed(now, end.close_code);
         }
-        for finding in link.side.findings(now) {
+        let own = link.side.greeting_rules();
+        for finding in link.side.findings(now).into_iter().filter(|finding| !own.contains(&finding.rule)) {
             self.tell(PhoneEvent::Finding(finding.clone()));
             self.received.findings.push(finding);
         }

@@ -15,6 +15,7 @@ pub use plan::{CallPlan, Carrier, Order, Speech, Step, TwilioLine};
 pub use report::{
     EndReport, EndedBy, Finding, PhoneError, PhoneEvent, PhoneReport, Received, Recording, TurnReport,
 };
+pub(crate) use twilio::socket_url;
 
 /// The telephone.
 #[derive(Debug, Clone, Copy)]

@@ -72,7 +72,8 @@ impl<F: FnMut(PhoneEvent)> Flow<'_, F> {
         }
     }
 
-    /// Does one verb after the other. An error where no stream ever was.
+    /// Does one verb after the other; a stream that broke is over as one that was closed. An error where no stream ever
+    /// was.
     async fn follow(&mut self) -> Result<EndReport, PhoneError> {
         let mut last = ended(EndedBy::Carrier, "the TwiML had no more to do");
         while let Some(verb) = self.verbs.pop_front() {
@@ -84,9 +85,8 @@ impl<F: FnMut(PhoneEvent)> Flow<'_, F> {
                         Err(fault) if !self.answered => return Err(fault),
                         Err(fault) => (ended(EndedBy::Fault, &fault.to_string()), Order::Talk),
                     };
-                    let ours = matches!(end.by, EndedBy::Caller | EndedBy::Fault);
                     last = end;
-                    if ours {
+                    if last.by == EndedBy::Caller {
                         break;
                     }
                     if order != Order::Talk {
@@ -99,11 +99,11 @@ impl<F: FnMut(PhoneEvent)> Flow<'_, F> {
                         return Ok(end);
                     }
                 }
-                Verb::Hangup => return Ok(ended(EndedBy::Carrier, "the TwiML hung up")),
+                Verb::Hangup => return Ok(carrier_ended(&last, "the TwiML hung up")),
                 Verb::Reject(reason) => {
-                    return Ok(ended(EndedBy::Carrier, &format!("the TwiML rejected the call: {reason}")));
+                    return Ok(carrier_ended(&last, &format!("the TwiML rejected the call: {reason}")));
                 }
-                Verb::Dial(_) => return Ok(ended(EndedBy::Carrier, "the TwiML would dial somebody now")),
+                Verb::Dial(_) => return Ok(carrier_ended(&last, "the TwiML would dial somebody now")),
                 Verb::Pause(length) => {
                     let order = self.caller.pause(length).await;
                     if order != Order::Talk
@@ -182,13 +182,7 @@ impl<F: FnMut(PhoneEvent)> Flow<'_, F> {
     }
 
     async fn stream(&mut self, mut stream: Stream) -> Result<(EndReport, Order), PhoneError> {
-        stream.url = resolved(&self.base, &stream.url);
-        if stream.url.starts_with("https://") {
-            // A relative address has the document's scheme.
-            stream.url.replace_range(..5, "wss");
-        } else if stream.url.starts_with("http://") {
-            stream.url.replace_range(..4, "ws");
-        }
+        stream.url = socket_url(&self.base, &stream.url);
         let loopback_ws =
             !self.line.only_wss && Target::parse(&self.base).is_ok_and(|at| is_loopback(&at.host));
         let mut call = self.line.call.clone();
@@ -257,12 +251,17 @@ fn ended(by: EndedBy, detail: &str) -> EndReport {
     EndReport { by, close_code: None, detail: detail.to_owned() }
 }
 
+/// The TwiML ended it; how the server closed its last stream is still told.
+fn carrier_ended(last: &EndReport, detail: &str) -> EndReport {
+    EndReport { close_code: last.close_code, ..ended(EndedBy::Carrier, detail) }
+}
+
 fn last_digits(number: &str) -> &str {
     number.char_indices().rev().nth(1).map_or(number, |(at, _)| &number[at..])
 }
 
 /// The address that a document names, which may be relative to its own.
-pub(crate) fn resolved(base: &str, named: &str) -> String {
+fn resolved(base: &str, named: &str) -> String {
     if named.contains("://") {
         return named.to_owned();
     }
@@ -270,6 +269,15 @@ pub(crate) fn resolved(base: &str, named: &str) -> String {
         Ok(url) => url.to_string(),
         Err(_) => named.to_owned(),
     }
+}
+
+/// The same for a socket: a relative address has the document's scheme, as a WebSocket.
+pub(crate) fn socket_url(base: &str, named: &str) -> String {
+    let url = resolved(base, named);
+    if named.contains("://") {
+        return url;
+    }
+    url.replacen("http", "ws", 1)
 }
 
 #[cfg(test)]
@@ -281,5 +289,8 @@ mod tests {
         assert_eq!(resolved("https://h:8443/twilio/voice?call=1", "/next?a=1"), "https://h:8443/next?a=1");
         assert_eq!(resolved("https://h/twilio/voice", "media"), "https://h/twilio/media");
         assert_eq!(resolved("https://h/twilio/voice", "wss://g/media"), "wss://g/media");
+        assert_eq!(socket_url("https://h/twilio/voice", "/media"), "wss://h/media");
+        assert_eq!(socket_url("http://h/twilio/voice", "/media"), "ws://h/media");
+        assert_eq!(socket_url("https://h/twilio/voice", "https://h/media"), "https://h/media");
     }
 }

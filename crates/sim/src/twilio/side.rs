@@ -57,6 +57,10 @@ impl Side for TwilioSide {
         self.messages.stop()
     }
 
+    fn closes_after_stop(&self) -> bool {
+        true
+    }
+
     fn started(&mut self, at: Tick) {
         self.checker.started(at);
     }
@@ -93,12 +97,22 @@ impl Side for TwilioSide {
         codes
     }
 
-    /// Whether and when the server greets is for the conformance test to judge, which reads the checker itself.
+    fn first_sound(&self) -> Option<Tick> {
+        self.checker.first_sound()
+    }
+
+    fn is_greeting_marked(&self) -> bool {
+        self.checker.is_greeting_marked()
+    }
+
+    fn greeting_rules(&self) -> &'static [&'static str] {
+        const RULES: &[&str] = &[Breach::LateGreeting.id(), Breach::TwoGreetings.id()];
+        RULES
+    }
+
     fn findings(&self, now: Tick) -> Vec<Finding> {
-        let own = [Breach::LateGreeting, Breach::TwoGreetings];
-        let noted = self.checker.noted(now);
-        let others = noted.into_iter().filter(|noted| !own.contains(&noted.breach));
-        others
+        let noted = self.checker.noted(now).into_iter();
+        noted
             .map(|noted| Finding {
                 rule: noted.breach.id(),
                 what: noted.breach.title(),

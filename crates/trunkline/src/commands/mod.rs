@@ -94,3 +94,9 @@ fn headers(lines: &[String], token: Option<&str>) -> Result<Vec<(String, String)
     headers.extend(token.map(|token| ("Authorization".to_owned(), format!("Bearer {token}"))));
     Ok(headers)
 }
+
+/// A parameter of the command line, `name=value`.
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| "a parameter is NAME=VALUE".to_owned())?;
+    Ok((name.to_owned(), value.to_owned()))
+}

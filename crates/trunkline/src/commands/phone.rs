@@ -80,7 +80,7 @@ struct Twilio {
     #[arg(long, value_name = "URL")]
     signed_as: Option<String>,
     /// A custom parameter, for a socket's URL. May be given often.
-    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = super::parameter)]
     parameters: Vec<(String, String)>,
     /// Who calls, E.164.
     #[arg(long, value_name = "NUMBER")]
@@ -88,11 +88,6 @@ struct Twilio {
     /// Who is called.
     #[arg(long, value_name = "NUMBER")]
     to: Option<String>,
-}
-
-fn parameter(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| "a parameter is NAME=VALUE".to_owned())?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl Twilio {
