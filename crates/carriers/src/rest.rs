@@ -180,6 +180,28 @@ pub struct Seen {
     pub events: Vec<CallEvent>,
 }
 
+/// Where a carrier sends the calls of one of the account's numbers.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct NumberSettings {
+    /// Its id of the number.
+    pub id: String,
+    /// Whom it asks what to do with a call; empty where it asks nobody.
+    pub voice_url: String,
+    /// Whether it asks by `POST`; else by `GET`.
+    pub is_post: bool,
+    /// Where it tells how a call goes; empty where it tells nobody.
+    pub status_url: String,
+    /// Whether something else that the carrier has takes the calls, so that the voice URL means nothing.
+    pub elsewhere: bool,
+}
+
+impl fmt::Debug for NumberSettings {
+    /// Without the URLs: one may hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NumberSettings").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 /// When a call was looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
@@ -248,4 +270,16 @@ pub trait Rest: Send + Sync {
     fn found(&self, dial: &Dial, asked: Asked, answer: RestAnswer<'_>) -> Result<Vec<Seen>, RestFault>;
     /// How long after the dial a call that is not found was never placed. Before that its absence proves nothing.
     fn settles_after(&self, dial: &Dial) -> Duration;
+
+    /// To see whether the credentials are good, at no cost.
+    fn probe(&self) -> RestRequest;
+    /// Whether they are, and what else it showed, in words.
+    fn probed(&self, answer: RestAnswer<'_>) -> Result<String, RestFault>;
+
+    /// To see where the calls of a number of the account go; `None` where the carrier can't be asked that.
+    fn number(&self, number: &str) -> Option<RestRequest>;
+    /// Where they do; `None` where the account has no such number.
+    fn number_seen(&self, number: &str, answer: RestAnswer<'_>) -> Result<Option<NumberSettings>, RestFault>;
+    /// To send them elsewhere. [`Rest::number`] shows what came of it.
+    fn point(&self, id: &str, voice_url: &str, status_url: &str) -> Option<RestRequest>;
 }

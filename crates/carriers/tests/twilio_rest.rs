@@ -366,3 +366,34 @@ proptest! {
         let _ = rest.found(&dial(), Asked { since: now, now }, answer);
     }
 }
+
+#[test]
+fn where_a_numbers_calls_go() {
+    let request = rest().number(&number(100)).unwrap();
+    assert_eq!(
+        request.target,
+        format!("/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json?PhoneNumber=%2B14155550100")
+    );
+    let seen = |number: &str| rest().number_seen(number, answer(200, &fixture("numbers.json"))).unwrap();
+    let settings = seen(&number(100)).unwrap();
+    assert_eq!(
+        settings.id, "PNdddddddddddddddddddddddddddddddd",
+        "not the longer one, which the filter gives too"
+    );
+    assert_eq!(settings.voice_url, "https://demo.example.com/welcome?k=canary");
+    assert_eq!((settings.is_post, settings.status_url.as_str(), settings.elsewhere), (false, "", false));
+    assert!(!format!("{settings:?}").contains("canary"));
+    assert_eq!(seen(&number(199)), None);
+    assert!(rest().number_seen(&number(100), answer(200, "{}")).is_err());
+
+    let point = rest().point(&settings.id, "https://gw.example.com/v", "https://gw.example.com/s").unwrap();
+    assert!(
+        point.target.ends_with("/IncomingPhoneNumbers/PNdddddddddddddddddddddddddddddddd.json"),
+        "{point:?}"
+    );
+    assert_eq!(
+        form_of(&point),
+        "VoiceUrl=https%3A%2F%2Fgw.example.com%2Fv&VoiceMethod=POST&StatusCallback=https%3A%2F%2Fgw.example.com%2Fs\
+         &StatusCallbackMethod=POST"
+    );
+}

@@ -11,8 +11,8 @@ use records::CallStatus;
 use super::status::{Told, accepted, status_of, time_of, written};
 use super::{MAX_PAIRS, MAX_PARAMETER_CHARS};
 use crate::rest::{
-    Asked, DIAL_WINDOW, Dial, Dialled, Flat, Rest, RestAnswer, RestFault, RestFaultKind, RestRequest, Seen,
-    status_fault, with_parameter,
+    Asked, DIAL_WINDOW, Dial, Dialled, Flat, NumberSettings, Rest, RestAnswer, RestFault, RestFaultKind,
+    RestRequest, Seen, status_fault, with_parameter,
 };
 use crate::text;
 
@@ -24,6 +24,8 @@ const CUSTOM_FIELD: usize = 128;
 const LONGEST_S: u32 = 14_400;
 /// How long a phone may ring (`TimeOut`), by the regulator.
 const LONGEST_RING_S: u32 = 60;
+/// Longer codes are none.
+const LONGEST_CODE: usize = 6;
 /// The name that a stream gets, at most 32 characters.
 const STREAM_NAME: &str = "trunkline";
 /// How long after its end a call's details are filled, with some to spare.
@@ -256,6 +258,33 @@ impl Rest for ExotelRest {
         let longest = dial.longest_s.min(LONGEST_S);
         Duration::from_secs(u64::from(dial.ring_s) + u64::from(longest) + FILLED_S)
     }
+
+    fn probe(&self) -> RestRequest {
+        self.active_streams()
+    }
+
+    fn probed(&self, answer: RestAnswer<'_>) -> Result<String, RestFault> {
+        let ActiveStreams { active, limit } = self.streams(answer)?;
+        let most = limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+        Ok(format!("{active}{most} media streams are open"))
+    }
+
+    /// A number's flow is set in Exotel's dashboard and can't be asked after.
+    fn number(&self, _number: &str) -> Option<RestRequest> {
+        None
+    }
+
+    fn number_seen(
+        &self,
+        _number: &str,
+        _answer: RestAnswer<'_>,
+    ) -> Result<Option<NumberSettings>, RestFault> {
+        Ok(None)
+    }
+
+    fn point(&self, _id: &str, _voice_url: &str, _status_url: &str) -> Option<RestRequest> {
+        None
+    }
 }
 
 fn seen(now: Timestamp, call: &Flat) -> Seen {
@@ -288,8 +317,8 @@ fn understood(answer: RestAnswer<'_>) -> Result<Flat, RestFault> {
     let named = exception.whole("status").and_then(|status| u16::try_from(status).ok());
     let status = if is_success { named.unwrap_or(500) } else { answer.status };
     let mut fault = status_fault(RestAnswer { status, ..answer }, words);
-    if let Some(code) = exception.text("code") {
-        fault.why = format!("Exotel {}, {}", text::cleaned(code, 16), fault.why);
+    if let Some(code) = exception.text("code").filter(|code| code.len() <= LONGEST_CODE) {
+        fault.why = format!("Exotel {}, {}", text::cleaned(code, LONGEST_CODE), fault.why);
     }
     Err(fault)
 }

@@ -1,6 +1,7 @@
 //! Twilio: its webhooks and who may send them, its media streams, its REST interface and what its callbacks mean.
 
 pub mod callbacks;
+mod numbers;
 mod rest;
 pub mod signature;
 pub mod twiml;

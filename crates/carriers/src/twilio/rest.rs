@@ -5,15 +5,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use records::{CallEvent, CallStatus, Fact, Price, Witness};
 
+use super::numbers;
 use super::words::{answered_by_of, status_of, time_of};
 use crate::rest::{
-    Asked, Dial, Dialled, Flat, MachineDetection, Rest, RestAnswer, RestFault, RestFaultKind, RestRequest,
-    Seen, status_fault, with_parameter,
+    Asked, Dial, Dialled, Flat, MachineDetection, NumberSettings, Rest, RestAnswer, RestFault, RestFaultKind,
+    RestRequest, Seen, status_fault, with_parameter,
 };
 use crate::text;
 
 /// The account's resources.
-const VERSION: &str = "/2010-04-01/Accounts";
+pub(super) const VERSION: &str = "/2010-04-01/Accounts";
 /// "Call is not in-progress. Cannot redirect.": to one who wants it ended, it is.
 const NOT_IN_PROGRESS: u32 = 21220;
 /// Authentication failed.
@@ -22,6 +23,8 @@ const NOT_AUTHENTICATED: u32 = 20003;
 const NOT_FOUND: u32 = 20404;
 /// Too many requests at once. "Not processed", so it may be sent again.
 const TOO_MANY: u32 = 20429;
+/// Twilio's codes have five digits.
+const LARGEST_CODE: u32 = 99_999;
 /// How long a phone may ring (`Timeout`).
 const LONGEST_RING_S: u32 = 600;
 /// How many calls a list gives at once; of one pair of numbers in one day there are fewer.
@@ -78,11 +81,6 @@ impl TwilioRest {
             Redirect::Url(url) => self.update(carrier_call_id, "Url", url),
             Redirect::Twiml(twiml) => self.update(carrier_call_id, "Twiml", twiml),
         }
-    }
-
-    /// To see whether the credentials are good: one call of the list, which is always allowed.
-    pub fn probe(&self) -> RestRequest {
-        RestRequest::get(format!("{VERSION}/{}/Calls.json?PageSize=1", self.account))
     }
 
     fn update(&self, carrier_call_id: &str, name: &str, value: &str) -> RestRequest {
@@ -215,6 +213,26 @@ impl Rest for TwilioRest {
     fn settles_after(&self, _dial: &Dial) -> Duration {
         Duration::from_secs(60)
     }
+
+    fn probe(&self) -> RestRequest {
+        RestRequest::get(format!("{VERSION}/{}/Calls.json?PageSize=1", self.account))
+    }
+
+    fn probed(&self, answer: RestAnswer<'_>) -> Result<String, RestFault> {
+        understood(answer).map(|_| String::new())
+    }
+
+    fn number(&self, number: &str) -> Option<RestRequest> {
+        Some(numbers::ask(&self.account, number))
+    }
+
+    fn number_seen(&self, number: &str, answer: RestAnswer<'_>) -> Result<Option<NumberSettings>, RestFault> {
+        numbers::seen(number, answer)
+    }
+
+    fn point(&self, id: &str, voice_url: &str, status_url: &str) -> Option<RestRequest> {
+        Some(numbers::point(&self.account, &segment(id), voice_url, status_url))
+    }
 }
 
 /// What is known of a call. `start_time` is when dialling began and so no answer; for one that is live its answer was
@@ -259,7 +277,7 @@ fn price(now: Timestamp, call: &Flat) -> Option<Price> {
 }
 
 /// The body of a success, or what is wrong.
-fn understood(answer: RestAnswer<'_>) -> Result<Flat, RestFault> {
+pub(super) fn understood(answer: RestAnswer<'_>) -> Result<Flat, RestFault> {
     let flat = Flat::of_body(answer.body);
     if !(200..300).contains(&answer.status) {
         return Err(fault(answer, flat.as_ref()));
@@ -270,7 +288,7 @@ fn understood(answer: RestAnswer<'_>) -> Result<Flat, RestFault> {
 /// What a refusal means: `{"code":..,"message":..,"status":..}`, the newer services' RFC 9457
 /// (`{"type":..,"title":..,"status":..,"code":..,"detail":..}`), or a body of something in between that is no JSON.
 fn fault(answer: RestAnswer<'_>, body: Option<&Flat>) -> RestFault {
-    let code = body.and_then(|body| body.whole("code"));
+    let code = body.and_then(|body| body.whole("code")).filter(|code| *code <= LARGEST_CODE);
     let words = body.and_then(|body| body.first(&["message", "detail", "title"])).unwrap_or_default();
     let mut fault = status_fault(answer, words);
     if let Some(code) = code {
