@@ -13,7 +13,7 @@ use axum::response::Response;
 use carriers::exotel::{ExotelMode, ExotelRest};
 use carriers::rest::{Dial, Dialled, MachineDetection, RestFaultKind};
 use carriers::twilio::TwilioRest;
-use control::carrier::{CarrierAccount, Client, ClientError, HangUp};
+use control::carrier::{CarrierAccount, Client, ClientError, HangUp, Wanted, check};
 use futures_util::{StreamExt as _, stream};
 use http::header;
 use records::CallStatus;
@@ -326,4 +326,44 @@ async fn an_address_that_is_none_is_refused() {
         assert!(!error.to_string().contains("canary"));
     }
     assert!(!format!("{:?}", account(address)).contains("canary"));
+}
+
+#[tokio::test]
+async fn an_account_is_checked_and_so_is_where_its_numbers_calls_go() {
+    const NUMBERS: &str = r#"{"page_size":50,"incoming_phone_numbers":[{"sid":"PN1",
+        "phone_number":"+12025550123","voice_url":"https://demo.example.com/welcome?k=canary",
+        "voice_method":"POST","status_callback":"https://gw.example.com/twilio/status"}]}"#;
+    let (address, seen) =
+        server(|n| answer(200, if n == 0 { r#"{"calls":[],"page_size":1}"# } else { NUMBERS })).await;
+    let wanted = Wanted {
+        number: "+12025550123".to_owned(),
+        voice_url: "https://gw.example.com/twilio/voice".to_owned(),
+        status_url: "https://gw.example.com/twilio/status".to_owned(),
+    };
+    let findings = check(&client(address), Some(&wanted)).await;
+    let [credentials, number] = &findings[..] else { panic!("{findings:?}") };
+    assert_eq!((credentials.name.as_str(), &credentials.problem), ("twilio's credentials", &None));
+    assert_eq!(number.name, "twilio's number ...23");
+    assert_eq!(
+        number.problem.as_deref(),
+        Some(
+            "its voice URL is https://demo.example.com/welcome; set it to https://gw.example.com/twilio/voice"
+        )
+    );
+    assert!(seen.all()[0].contains("Calls.json?PageSize=1"), "{:?}", seen.all());
+
+    let (address, seen) = server(|_| answer(401, r#"{"code":20003,"message":"Authenticate"}"#)).await;
+    let findings = check(&client(address), Some(&wanted)).await;
+    assert_eq!(findings.len(), 1);
+    assert!(findings[0].problem.as_ref().unwrap().contains("20003"), "{findings:?}");
+    assert_eq!(seen.all().len(), 1, "wrong credentials are not tried again");
+
+    let streams =
+        "<TwilioResponse><Stream><ActiveStreamCount>3</ActiveStreamCount></Stream></TwilioResponse>";
+    let (address, _) = server(move |_| answer(200, streams)).await;
+    let exotel =
+        CarrierAccount { rest: Arc::new(ExotelRest::new("acme1", ExotelMode::Bot)), ..account(address) };
+    let findings = check(&Client::new(exotel).expect("a client"), Some(&wanted)).await;
+    assert_eq!(findings.len(), 1, "Exotel can't be asked after its numbers");
+    assert_eq!(findings[0].name, "exotel's credentials: 3 media streams are open");
 }

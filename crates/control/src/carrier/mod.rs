@@ -5,6 +5,7 @@
 //! unknown, and whoever asked settles it by asking the carrier, not by dialling again. Only what the carrier says it
 //! has not processed (too many requests) is sent again, here, within a bound.
 
+mod check;
 mod form;
 mod pace;
 mod send;
@@ -13,12 +14,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use carriers::rest::{Asked, Dial, Dialled, Rest, RestAnswer, RestFault, RestFaultKind, RestRequest, Seen};
+use carriers::rest::{
+    Asked, Dial, Dialled, NumberSettings, Rest, RestAnswer, RestFault, RestFaultKind, RestRequest, Seen,
+};
 use jiff::Timestamp;
 use metrics::{counter, histogram};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
+pub use check::{Finding, Wanted, check};
 pub use form::{FormFault, form_pairs};
 use pace::Pace;
 use send::{Lost, Sender};
@@ -185,6 +189,24 @@ impl Client {
         let found =
             |answer: RestAnswer<'_>| self.0.rest.found(dial, Asked { since, now: Timestamp::now() }, answer);
         self.ask("find", &request, found).await
+    }
+
+    /// Whether the credentials are good, and what else the carrier showed.
+    pub async fn probe(&self) -> Result<String, RestFault> {
+        self.ask("probe", &self.0.rest.probe(), |answer| self.0.rest.probed(answer)).await
+    }
+
+    /// Where the calls of a number of the account go. `None` where the carrier can't be asked that.
+    pub async fn number(&self, number: &str) -> Option<Result<Option<NumberSettings>, RestFault>> {
+        let request = self.0.rest.number(number)?;
+        Some(self.ask("probe", &request, |answer| self.0.rest.number_seen(number, answer)).await)
+    }
+
+    /// Sends the calls of a number elsewhere. Gives whether the carrier has a way to.
+    pub async fn point(&self, id: &str, voice_url: &str, status_url: &str) -> Result<bool, RestFault> {
+        let Some(request) = self.0.rest.point(id, voice_url, status_url) else { return Ok(false) };
+        self.ask("point", &request, |answer| self.0.rest.probed(answer)).await?;
+        Ok(true)
     }
 
     /// Sends what may be sent any number of times, again where that may help, and no longer than a bound.
