@@ -4,6 +4,7 @@
 
 mod bytes;
 mod call_core;
+mod carrier_rest;
 mod config_file;
 mod exotel_decode;
 mod pcm_bytes;
@@ -11,6 +12,7 @@ mod vendor_answers;
 mod wav_read;
 
 pub use call_core::call_core;
+pub use carrier_rest::carrier_rest;
 pub use config_file::config_file;
 pub use exotel_decode::exotel_decode;
 pub use pcm_bytes::pcm_bytes;
@@ -21,8 +23,9 @@ pub use wav_read::wav_read;
 pub type Target = fn(&[u8]);
 
 /// Every target with the name of its corpus.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("call_core", call_core),
+    ("carrier_rest", carrier_rest),
     ("config_file", config_file),
     ("exotel_decode", exotel_decode),
     ("pcm_bytes", pcm_bytes),

@@ -36,6 +36,11 @@ fn call_core() {
 }
 
 #[test]
+fn carrier_rest() {
+    run("carrier_rest");
+}
+
+#[test]
 fn config_file() {
     run("config_file");
 }
