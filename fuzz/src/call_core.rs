@@ -11,7 +11,7 @@ use call::{
     AgentKind, Call, CarrierEvent, Event, Fault, Heard, Input, Listen, Message, Next, Output, Playout,
     Settings, SpeechId, Thought, Tick, ToCarrier, ToolAnswer, ToolId, TurnId, UtteranceId, Voiced,
 };
-use records::EndReason;
+use records::{AnsweredBy, EndReason};
 
 use super::bytes::Bytes;
 use choices::{CarrierKind, TEXTS, one_of, settings, start, tool_call};
@@ -127,6 +127,10 @@ impl World {
                 }),
             ),
             8 => self.give(Input::Detached { clean: bytes.byte() == 255 }),
+            9 if bytes.byte() >= 224 => {
+                let by = bytes.pick([AnsweredBy::Human, AnsweredBy::Machine, AnsweredBy::MachineBeep]);
+                self.give(Input::AnsweredBy(by));
+            }
             9 => self.give(Input::Reattached),
             10 | 11 if self.settings.converses() => {
                 let what = choices::conversed(bytes);

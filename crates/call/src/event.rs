@@ -1,7 +1,7 @@
 //! The decisions of a call, each with the numbers that led to it, so that "why did it stop talking?" has an
 //! answer long after the call.
 
-use records::{Speaker, TurnLatency};
+use records::{AnsweredBy, Speaker, TurnLatency};
 use serde::{Deserialize, Serialize};
 
 use crate::{Fault, SpeechId, Timer, TurnId, UtteranceId};
@@ -244,6 +244,11 @@ pub enum Event {
     TimedOut {
         /// Which.
         timer: Timer,
+    },
+    /// The carrier found out who picked up.
+    AnsweredBy {
+        /// Who.
+        by: AnsweredBy,
     },
     /// The agent begins to close the call.
     Closing {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use audio::{Pcm, SampleRate};
-use records::EndReason;
+use records::{AnsweredBy, EndReason};
 use serde::{Deserialize, Serialize};
 
 use crate::{Conversed, Fault, ToolAnswer, ToolCall, ToolId};
@@ -67,6 +67,8 @@ pub enum Input {
     },
     /// The speech-to-speech agent gave something.
     Conversed(Conversed),
+    /// The carrier found out who picked up.
+    AnsweredBy(AnsweredBy),
     /// Nothing but time: the deadline of the last answer was reached.
     Time,
     /// The shell ends the call: drain, operator, dead line.

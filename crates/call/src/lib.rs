@@ -20,6 +20,7 @@ mod keys;
 mod late;
 mod line;
 pub mod log;
+mod machine;
 mod output;
 mod phase;
 mod playout;
@@ -45,6 +46,7 @@ pub use fault::{Fault, FaultClass};
 pub use input::{
     CarrierEvent, Heard, Input, SpeechId, StreamStart, Thought, TurnId, Usage, UtteranceId, Voiced,
 };
+pub use machine::AnsweringMachine;
 pub use output::{Listen, Message, Output, Prompt, Recorded, Say, ToCarrier};
 pub use settings::{
     AgentKind, BargeIn, Budget, Dtmf, DtmfMode, Failure, FailureThen, Filler, FillerKind, GreetingFallback,
@@ -61,7 +63,7 @@ pub use turn::UNCLEAR;
 use std::sync::Arc;
 
 use audio::SampleRate;
-use records::EndReason;
+use records::{AnsweredBy, EndReason};
 
 use crate::phase::{Opening, Phase};
 use crate::settings::ms;
@@ -77,6 +79,10 @@ pub struct Call {
     /// When to send a moment of silence, while nothing was sent yet.
     first_audio_due: Option<Tick>,
     talk: Option<Box<Talk>>,
+    /// Who picked up, where the carrier told.
+    picked_up: Option<AnsweredBy>,
+    /// When to stop waiting for the end of a machine's greeting.
+    beep_due: Option<Tick>,
     detector: Arc<dyn EndDetector>,
 }
 
@@ -92,7 +98,17 @@ impl Call {
     /// The same with another way of telling when the caller has finished.
     pub fn with_detector(settings: Arc<Settings>, rate: SampleRate, detector: Arc<dyn EndDetector>) -> Self {
         let phase = Phase::Opening(Opening::default());
-        Self { settings, rate, phase, detached: None, first_audio_due: None, talk: None, detector }
+        Self {
+            settings,
+            rate,
+            phase,
+            detached: None,
+            first_audio_due: None,
+            talk: None,
+            picked_up: None,
+            beep_due: None,
+            detector,
+        }
     }
 
     /// Takes one input at its moment, appends what is to be done to `out`, and says when it wants to be called
@@ -129,6 +145,7 @@ impl Call {
             Input::Voiced { utterance, what } => self.voiced(at, utterance, what, out),
             Input::Tool { tool, what } => self.tool_ran(at, tool, what, out),
             Input::Conversed(what) => self.conversed(at, what, out),
+            Input::AnsweredBy(by) => self.answered_by(at, by, out),
             Input::Time => {}
             Input::End(reason) => {
                 if self.detached.is_none() {
@@ -163,6 +180,7 @@ impl Call {
         if let Some(talk) = &self.talk {
             at(talk.playout.due().filter(|_| self.detached.is_none()), Timer::Pace);
             at(self.first_audio_due, Timer::FirstAudio);
+            at(self.beep_due, Timer::Beep);
             self.floor_deadlines(talk, &mut at);
             self.reply_deadlines(talk, &mut at);
             self.late_deadlines(talk, &mut at);
@@ -194,6 +212,7 @@ impl Call {
             Timer::GreetingSynthesis | Timer::GreetingReady | Timer::Model | Timer::Voice | Timer::Mark => {
                 self.reply_timer(at, timer, out);
             }
+            Timer::Beep => self.beep_timer(at, out),
             Timer::Agent => self.agent_timer(at, out),
             Timer::IdlePrompt | Timer::IdleHangUp => self.idle_timer(at, timer, out),
             Timer::Tool => self.tool_timer(at, out),

@@ -64,8 +64,14 @@ impl Call {
         out.push(Output::Event(Event::Answered { lazily }));
         let (settings, early) = (self.settings.clone(), self.phase.take_early());
         match settings.agent {
-            AgentKind::Silent => self.phase = Phase::Deaf,
-            AgentKind::Echo => self.phase = Phase::Echo,
+            AgentKind::Silent => {
+                self.phase = Phase::Deaf;
+                self.meet_machine(at, out);
+            }
+            AgentKind::Echo => {
+                self.phase = Phase::Echo;
+                self.meet_machine(at, out);
+            }
             AgentKind::Beep => {
                 let mut talk = Box::new(Talk::new(self.rate, &settings));
                 let utterance = talk.new_utterance();
@@ -86,7 +92,9 @@ impl Call {
                     true => Output::Converse(Converse::Audio(pcm)),
                     false => Output::Listen(Listen::Audio(pcm)),
                 }));
-                self.greet(at, out);
+                if !self.meet_machine(at, out) {
+                    self.greet(at, out);
+                }
             }
         }
     }

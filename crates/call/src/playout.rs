@@ -148,7 +148,7 @@ impl Playout {
     pub(crate) fn stand_in(&mut self, utterance: UtteranceId, pcm: Pcm, mark: &str) {
         for piece in &mut self.pieces {
             piece.done = true;
-            if piece.mark.name == mark {
+            if piece.mark.is_for(mark) {
                 piece.mark.name = format!("u{}", piece.utterance.0);
             }
         }
@@ -275,7 +275,7 @@ impl Playout {
         for piece in &mut self.pieces {
             if !piece.mark.back && !piece.cut {
                 piece.sent = piece.heard;
-                piece.mark.sent = false;
+                piece.mark.take_back();
             }
         }
         self.head = at;

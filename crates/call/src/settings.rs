@@ -11,7 +11,7 @@ pub use turns::{BargeIn, Speculate, Turn, TurnEnd};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BUILTIN, Micros};
+use crate::{AnsweringMachine, BUILTIN, Micros};
 
 /// How a call is answered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +97,10 @@ pub struct Settings {
     pub turn: Turn,
     /// When the caller may interrupt.
     pub barge_in: BargeIn,
+    /// What is done when a machine picked up.
+    pub answering_machine: AnsweringMachine,
+    /// The message that is left on it.
+    pub machine_message: String,
     /// What happens when the caller says nothing.
     pub idle: Idle,
     /// How long things may take.
@@ -123,6 +127,8 @@ impl Default for Settings {
             dtmf: Dtmf::default(),
             turn: Turn::default(),
             barge_in: BargeIn::default(),
+            answering_machine: AnsweringMachine::default(),
+            machine_message: String::new(),
             idle: Idle::default(),
             limits: Limits::default(),
             playout: Playout::default(),
@@ -273,6 +279,9 @@ impl Settings {
         }
         for name in self.tools.builtin.iter().filter(|name| !BUILTIN.contains(&name.as_str())) {
             found.push(format!("tools.builtin names \"{name}\"; there are {}", BUILTIN.join(", ")));
+        }
+        if self.answering_machine == AnsweringMachine::Message && self.machine_message.trim().is_empty() {
+            found.push("answering_machine is message, and machine_message is empty".to_owned());
         }
         if self.limits.max_call_ms == 0 {
             found.push("limits.max_call_ms is 0; no call could live".to_owned());

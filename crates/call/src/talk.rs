@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use audio::SampleRate;
+use records::AnsweredBy;
 
 use crate::agent::Conversation;
 use crate::detector::{Pauses, Sign};
@@ -13,7 +14,7 @@ use crate::late::Late;
 use crate::playout::Playout;
 use crate::said::Said;
 use crate::{
-    AgentKind, Message, Micros, Prompt, Settings, SpeechId, Tick, Tool, ToolId, TurnId, UtteranceId,
+    AgentKind, Message, Micros, Prompt, Settings, SpeechId, Tick, Tool, ToolId, TurnId, UtteranceId, machine,
 };
 
 /// Sound this soon after a stretch's text came is still the one that the text is of.
@@ -52,6 +53,8 @@ pub(crate) struct Past {
     pub(crate) pauses: Pauses,
     /// How many turns in a row vendors have failed in.
     pub(crate) failed_turns: u32,
+    /// Who picked up, where the carrier told.
+    pub(crate) picked_up: Option<AnsweredBy>,
 }
 
 /// The next ids.
@@ -128,7 +131,11 @@ impl Talk {
     /// What the model is asked: the conversation so far, and what is not part of it yet.
     pub(crate) fn prompt(&self, settings: &Settings, more: &[Message]) -> Prompt {
         let messages = self.history.iter().chain(more).cloned().collect();
-        Prompt { system: settings.prompt.clone(), messages, tools: self.tools.clone() }
+        let mut system = settings.prompt.clone();
+        if let Some(told) = machine::told(self.past.picked_up) {
+            system = if system.is_empty() { told.to_owned() } else { format!("{system}\n\n{told}") };
+        }
+        Prompt { system, messages, tools: self.tools.clone() }
     }
 
     /// Makes room for an answer. A filler that is being heard is heard to its end.

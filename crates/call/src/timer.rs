@@ -50,6 +50,8 @@ pub enum Timer {
     Resume,
     /// When the agent's last word is taken as heard without its mark.
     Mark,
+    /// When to leave the message although the machine's greeting has no end.
+    Beep,
     /// When to ask whether the caller is still there.
     IdlePrompt,
     /// When to hang up on a caller who says nothing.

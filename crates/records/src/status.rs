@@ -119,6 +119,9 @@ pub enum AnsweredBy {
 }
 
 impl AnsweredBy {
+    /// Every outcome, in order.
+    pub const ALL: [Self; 5] = [Self::Unknown, Self::Human, Self::Fax, Self::Machine, Self::MachineBeep];
+
     /// The name in records, in the API, in logs and in tables.
     pub const fn as_str(self) -> &'static str {
         match self {

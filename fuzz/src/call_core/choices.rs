@@ -2,9 +2,9 @@
 
 use audio::SampleRate;
 use call::{
-    AgentKind, BUILTIN, BargeIn, Budget, CarrierEvent, Conversed, Dtmf, DtmfMode, Failure, FailureThen,
-    Fault, Filler, FillerKind, Idle, ItemId, Limits, Playout, Settings, Speculate, Speech, StreamStart, Tool,
-    ToolCall, Tools, Turn, TurnEnd, Usage,
+    AgentKind, AnsweringMachine, BUILTIN, BargeIn, Budget, CarrierEvent, Conversed, Dtmf, DtmfMode, Failure,
+    FailureThen, Fault, Filler, FillerKind, Idle, ItemId, Limits, Playout, Settings, Speculate, Speech,
+    StreamStart, Tool, ToolCall, Tools, Turn, TurnEnd, Usage,
 };
 
 use super::super::bytes::Bytes;
@@ -132,6 +132,12 @@ pub(super) fn settings(bytes: &mut Bytes<'_>) -> Settings {
         agent,
         speech_to_speech,
         greeting: if flag(0) { String::new() } else { "Hello. How can I help?".to_owned() },
+        answering_machine: match flags {
+            250.. => AnsweringMachine::HangUp,
+            200..250 => AnsweringMachine::Message,
+            _ => AnsweringMachine::Talk,
+        },
+        machine_message: "Please call us back. Goodbye.".to_owned(),
         barge_in: BargeIn {
             enabled: !flag(1),
             min_speech_ms: if flag(2) { 0 } else { 300 },

@@ -65,6 +65,7 @@ impl Playout {
         for piece in self.pieces.iter_mut().filter(|piece| !piece.mark.back) {
             piece.done = true;
             piece.cut = true;
+            piece.mark.take_back();
             piece.resampler = None;
             piece.sent = piece.made();
         }

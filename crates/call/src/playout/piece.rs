@@ -8,6 +8,9 @@ use audio::{Pcm, Resampler, SampleRate};
 
 use crate::{Evidence, Micros, Tick, UtteranceId};
 
+/// Between a mark's name and how often it was taken back.
+const TAKEN_BACK: char = '~';
+
 /// One utterance of the reply.
 pub(super) struct Piece {
     pub(super) utterance: UtteranceId,
@@ -34,10 +37,29 @@ pub(super) struct Piece {
 pub(super) struct Mark {
     pub(super) name: String,
     pub(super) sent: bool,
+    /// How often it was taken back.
+    times: u32,
     /// When it comes back if the carrier takes no time.
     pub(super) due: Tick,
     /// It came back, or one behind it did.
     pub(super) back: bool,
+}
+
+impl Mark {
+    /// What it is for, without the times that it was taken back.
+    pub(super) fn is_for(&self, name: &str) -> bool {
+        self.name.split(TAKEN_BACK).next() == Some(name)
+    }
+
+    /// The audio before it is dropped. Some carriers send the mark back all the same (Twilio's `clear` returns all
+    /// that wait), which then means that it is gone and not that it was played: it goes by another name from now on.
+    pub(super) fn take_back(&mut self) {
+        if std::mem::take(&mut self.sent) {
+            self.times += 1;
+            let base = self.name.split(TAKEN_BACK).next().unwrap_or_default();
+            self.name = format!("{base}{TAKEN_BACK}{}", self.times);
+        }
+    }
 }
 
 impl Piece {
@@ -45,7 +67,7 @@ impl Piece {
         Self {
             utterance,
             text,
-            mark: Mark { name: mark, sent: false, due: Tick::default(), back: false },
+            mark: Mark { name: mark, sent: false, times: 0, due: Tick::default(), back: false },
             resampler: None,
             runs: VecDeque::new(),
             made: 0,

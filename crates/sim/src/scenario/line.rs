@@ -35,11 +35,16 @@ impl Line {
         self.queue.push_back(Item::Mark(name));
     }
 
-    /// Drops all that has not begun to play, marks included.
-    pub(super) fn clear(&mut self, at: Tick) {
-        self.queue.clear();
+    /// Drops all that has not begun to play, and gives the marks that were dropped.
+    pub(super) fn clear(&mut self, at: Tick) -> Vec<String> {
+        let dropped = self.queue.drain(..).filter_map(|item| match item {
+            Item::Mark(name) => Some(name),
+            Item::Audio(_) => None,
+        });
+        let marks = dropped.collect();
         self.free = self.free.min(at);
         self.heard.truncate(self.rate.samples(at.0));
+        marks
     }
 
     /// Plays up to `at` and gives the marks that were reached, each with its moment.

@@ -98,6 +98,8 @@ pub struct LineSettings {
     pub delay_ms: u64,
     /// Whether marks come back.
     pub marks: bool,
+    /// Whether a clear sends the marks back that wait, as Twilio's does.
+    pub clear_returns_marks: bool,
     /// How much of what the caller hears comes back on their line, in dB below it; `None`: nothing.
     pub echo_db: Option<f32>,
     /// The level of the caller's voice, in dB relative to the recorded one.
@@ -186,7 +188,13 @@ impl Scenario {
             settings,
             rate: SampleRate::HZ_8000,
             voice: Voice { first_audio_ms: 0, letter_ms: 60, hangs: false, fails: None, recordings: true },
-            line: LineSettings { delay_ms: 0, marks: true, echo_db: None, caller_gain_db: 0.0 },
+            line: LineSettings {
+                delay_ms: 0,
+                marks: true,
+                clear_returns_marks: false,
+                echo_db: None,
+                caller_gain_db: 0.0,
+            },
             recogniser_ms: Some(0),
             partials: false,
             agent: Partner::default(),

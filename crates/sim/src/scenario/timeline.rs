@@ -43,6 +43,7 @@ fn of_event(event: &Event) -> Option<String> {
     Some(match event {
         Event::Answered { lazily } => if *lazily { "answered lazily" } else { "answered" }.to_owned(),
         Event::Greeting => "greeting".to_owned(),
+        Event::AnsweredBy { by } => format!("answered by {}", by.as_str()),
         Event::GreetingFailed { why } => format!("greeting failed: {why}"),
         Event::SpeechStarted { over_agent: true, .. } => "caller speaks over the agent".to_owned(),
         Event::SpeechStarted { .. } => "caller speaks".to_owned(),

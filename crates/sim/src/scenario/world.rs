@@ -145,7 +145,7 @@ impl World {
                 match message {
                     ToCarrier::Media { pcm, .. } => self.line.audio(at, pcm),
                     ToCarrier::Mark { name } => self.line.mark(name),
-                    ToCarrier::Clear => self.line.clear(at),
+                    ToCarrier::Clear => self.clear(at),
                     ToCarrier::Close => {}
                 }
                 self.comes(at, Coming::Line);
@@ -163,6 +163,17 @@ impl World {
                 if let Some(due) = self.line.due() {
                     self.comes(due, Coming::Line);
                 }
+            }
+        }
+    }
+
+    fn clear(&mut self, at: Tick) {
+        let marks = self.line.clear(at);
+        let line = &self.scene.line;
+        let back = at + Micros(line.delay_ms * 1000);
+        if line.marks && line.clear_returns_marks {
+            for name in marks {
+                self.comes(back, Coming::Input(Input::Carrier(CarrierEvent::Mark { name })));
             }
         }
     }

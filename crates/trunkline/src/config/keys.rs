@@ -314,6 +314,11 @@ pub(crate) const KEYS: &[Key] = &[
         "How far below what is playing a sound must be to count as our own echo.",
     ),
     key("agents.*.barge_in.echo_window_ms", "For how long an echo may come back."),
+    key(
+        "agents.*.answering_machine",
+        "When the carrier says that a machine picked up: `talk` (the model is told), `hang_up` or `message`.",
+    ),
+    key("agents.*.machine_message", "The message that is left on a machine."),
     key("agents.*.idle.prompt_after_ms", "After how long a silent caller is asked. 0: never."),
     key("agents.*.idle.prompt", "What they are asked."),
     key("agents.*.idle.hang_up_after_ms", "After how long the call is ended. 0: never."),
