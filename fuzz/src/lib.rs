@@ -8,6 +8,7 @@ mod carrier_rest;
 mod config_file;
 mod exotel_decode;
 mod pcm_bytes;
+mod twilio_decode;
 mod vendor_answers;
 mod wav_read;
 
@@ -16,6 +17,7 @@ pub use carrier_rest::carrier_rest;
 pub use config_file::config_file;
 pub use exotel_decode::exotel_decode;
 pub use pcm_bytes::pcm_bytes;
+pub use twilio_decode::twilio_decode;
 pub use vendor_answers::vendor_answers;
 pub use wav_read::wav_read;
 
@@ -29,6 +31,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("config_file", config_file),
     ("exotel_decode", exotel_decode),
     ("pcm_bytes", pcm_bytes),
+    ("twilio_decode", twilio_decode),
     ("vendor_answers", vendor_answers),
     ("wav_read", wav_read),
 ];

@@ -1,6 +1,6 @@
 //! Who is let in, and the URL that lets them in.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use carriers::exotel::auth::{Auth, Denied, Granted, Knock};
 use carriers::exotel::{ConnectRequest, DEFAULT_RATE, SocketQuery, socket_url};
@@ -10,12 +10,32 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use crate::agent::Agent;
-use crate::config;
+use crate::config::{self, Config};
 use crate::gateway::Gateway;
+use crate::reference::References;
+
+/// What lets callers' sockets in.
+pub(crate) struct Door {
+    auth: Auth,
+    token_secret: [u8; 32],
+    token_uses: Mutex<TokenUses>,
+    pub(crate) references: References,
+}
+
+impl Door {
+    pub(crate) fn new(config: &Config, token_secret: [u8; 32]) -> Self {
+        Self {
+            auth: checks(&config.auth, &token_secret),
+            references: References::new(&token_secret, config.timing.token_ttl),
+            token_secret,
+            token_uses: Mutex::new(TokenUses::default()),
+        }
+    }
+}
 
 /// The checks that a configuration asks for. Tokens open the socket only where something else does too: without
 /// any check they would open nothing that is closed.
-pub(crate) fn checks(auth: &config::Auth, token_secret: &[u8; 32]) -> Auth {
+fn checks(auth: &config::Auth, token_secret: &[u8; 32]) -> Auth {
     let mut checks = Auth::new();
     if let Some(token) = &auth.bearer {
         checks = checks.with_bearer(token.expose_secret());
@@ -45,9 +65,9 @@ pub(crate) fn invite(gateway: &Gateway, asked: &ConnectRequest, headers: &Header
     };
     let call = asked.call_sid.clone().unwrap_or_else(|| gateway.anonymous());
     let rate = config.stream_rate.hz().to_string();
-    let token = (!gateway.auth.is_open()).then(|| {
+    let token = (!gateway.door.auth.is_open()).then(|| {
         let expires = now_unix_s().saturating_add(config.timing.token_ttl.as_secs());
-        mint(&gateway.token_secret, &call, expires)
+        mint(&gateway.door.token_secret, &call, expires)
     });
     let agent = asked.params.get("agent").filter(|name| gateway.agent(name).is_some());
     let mut pairs = Vec::new();
@@ -84,15 +104,15 @@ pub(crate) fn may_connect(
         call_id: query.call_id.as_deref().unwrap_or_default(),
         now_unix_s: now_unix_s(),
     };
-    let mut uses = gateway.token_uses.lock().unwrap_or_else(PoisonError::into_inner);
-    gateway.auth.check(&knock, &mut uses)
+    let mut uses = gateway.door.token_uses.lock().unwrap_or_else(PoisonError::into_inner);
+    gateway.door.auth.check(&knock, &mut uses)
 }
 
 /// Lets the carrier come back with the same token for a call whose socket broke.
 pub(crate) fn reopen(gateway: &Gateway, call: &str, token: &str, for_ms: u64) {
     let until = now_unix_s().saturating_add(for_ms.div_ceil(1000));
-    let mut uses = gateway.token_uses.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Err(fault) = uses.reopen(&gateway.token_secret, call, token, until) {
+    let mut uses = gateway.door.token_uses.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Err(fault) = uses.reopen(&gateway.door.token_secret, call, token, until) {
         tracing::debug!(%fault, "the call's token can't be used again");
     }
 }
@@ -101,13 +121,13 @@ pub(crate) fn reopen(gateway: &Gateway, call: &str, token: &str, for_ms: u64) {
 pub(crate) fn may_see(gateway: &Gateway, headers: &HeaderMap) -> bool {
     let authorization = text(headers, &header::AUTHORIZATION);
     let knock = Knock { authorization, token: None, call_id: "", now_unix_s: now_unix_s() };
-    gateway.auth.check(&knock, &mut TokenUses::with_room(0)).is_ok()
+    gateway.door.auth.check(&knock, &mut TokenUses::with_room(0)).is_ok()
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-fn now_unix_s() -> u64 {
+pub(crate) fn now_unix_s() -> u64 {
     u64::try_from(Timestamp::now().as_second()).unwrap_or(0)
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use call::CarrierEvent;
 use carriers::Read;
 use futures_util::FutureExt;
-use records::EndReason;
+use records::{AnsweredBy, Direction, EndReason};
+use store::CallId;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Duration, Instant, timeout_at};
 
@@ -17,7 +18,8 @@ use crate::call_task::CallTask;
 use crate::gateway::Gateway;
 use crate::line::Line;
 use crate::metrics::rejected;
-use crate::sessions::{Begun, Met};
+use crate::reference::PARAMETER;
+use crate::sessions::{Begun, Met, key};
 use crate::socket::{MediaSocket, Received};
 
 /// How long a socket without a call id in its URL may take to say whose call it is. A call's own start limit
@@ -26,58 +28,123 @@ const WHOSE: Duration = Duration::from_secs(10);
 /// How many messages it may take for that.
 const WHOSE_MESSAGES: usize = 8;
 
-/// A socket that was accepted and has no task yet.
-pub(crate) struct Arrival {
+/// A socket that was accepted and of which nothing more is known.
+pub(crate) struct Fresh {
     pub(crate) socket: MediaSocket,
     pub(crate) line: Line,
     /// What was read of it while finding out whose call it is.
     pub(crate) early: Vec<Read>,
     pub(crate) opened: Instant,
+}
+
+/// A socket that was accepted and has no task yet.
+pub(crate) struct Arrival {
+    pub(crate) fresh: Fresh,
     pub(crate) agent: Arc<Agent>,
     /// The place it takes up; none when it came for a live call, which has one.
     pub(crate) place: Option<OwnedSemaphorePermit>,
+    pub(crate) known: Known,
 }
 
-/// Runs an accepted socket to its end.
+/// What was known of a call before its socket came.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Known {
+    /// Our id, where it has one already.
+    pub(crate) id: Option<CallId>,
+    pub(crate) direction: Direction,
+    pub(crate) answered_by: Option<AnsweredBy>,
+}
+
+/// Runs a socket to its end that was accepted for the call that its URL names, if it names one.
 pub(crate) async fn serve(gateway: Arc<Gateway>, mut arrival: Arrival, named: Option<String>) {
     let call = match named {
         Some(call) => call,
-        None => match Box::pin(whose(&mut arrival)).await {
+        None => match Box::pin(whose(&mut arrival.fresh)).await {
             Ok(call) => call.unwrap_or_else(|| gateway.anonymous()),
-            Err(code) => {
-                rejected("no_start");
-                return Box::pin(arrival.socket.close(code, "no start")).await;
-            }
+            Err(code) => return Box::pin(refuse(arrival.fresh, "no_start", code, "no start")).await,
         },
     };
-    match gateway.sessions.meet(&call, arrival, gateway.random()) {
+    meet(gateway, &call, arrival).await;
+}
+
+/// Runs a socket to its end whose start must bring the reference that our webhook gave out for its call.
+pub(crate) async fn serve_referred(gateway: Arc<Gateway>, mut fresh: Fresh) {
+    let call = match Box::pin(whose(&mut fresh)).await {
+        Ok(Some(call)) => call,
+        Ok(None) => return Box::pin(refuse(fresh, "no_start", 1008, "no start")).await,
+        Err(code) => return Box::pin(refuse(fresh, "no_start", code, "no start")).await,
+    };
+    let (reference, known) = taken(&mut fresh);
+    let referred = match gateway.referred(&reference, &call) {
+        Ok(referred) => referred,
+        Err(fault) => {
+            tracing::warn!(
+                carrier_call_id = call,
+                why = fault.as_str(),
+                "a stream's call reference is refused"
+            );
+            return Box::pin(refuse(fresh, fault.as_str(), 1008, "call reference")).await;
+        }
+    };
+    // A live call has its place; a new one needs one.
+    let live = gateway.sessions.is_live(&key(fresh.line.carrier, &call));
+    let place = if live { None } else { gateway.place() };
+    if !live && (place.is_none() || gateway.is_draining()) {
+        let reason = if gateway.is_draining() { "draining" } else { "capacity" };
+        return Box::pin(refuse(fresh, reason, 1013, "no capacity")).await;
+    }
+    let known = Known { id: Some(referred.id), ..known };
+    meet(gateway, &call, Arrival { fresh, agent: referred.agent, place, known }).await;
+}
+
+/// Takes what our webhook gave the stream out of its start: the reference, which is nobody else's to see, and what it
+/// told of the call.
+fn taken(fresh: &mut Fresh) -> (String, Known) {
+    let Some(CarrierEvent::Start(start)) = fresh.early.last_mut().and_then(|read| read.event.as_mut()) else {
+        return Default::default();
+    };
+    let mut take = |name: &str| start.custom.remove(name).unwrap_or_default();
+    let outbound = take("direction") == Direction::Outbound.as_str();
+    let word = take("answered_by");
+    let answered_by = AnsweredBy::ALL.into_iter().find(|by| by.as_str() == word);
+    let direction = if outbound { Direction::Outbound } else { Direction::Inbound };
+    (take(PARAMETER), Known { id: None, direction, answered_by })
+}
+
+async fn refuse(fresh: Fresh, reason: &'static str, code: u16, why: &'static str) {
+    rejected(reason);
+    fresh.socket.close(code, why).await;
+}
+
+async fn meet(gateway: Arc<Gateway>, call: &str, arrival: Arrival) {
+    match gateway.sessions.meet(call, arrival, gateway.random()) {
         Met::New(begun) => run(gateway, begun).await,
         Met::TakenOver => {}
         Met::Refused(arrival) => {
-            rejected("takeovers");
-            Box::pin(arrival.socket.close(1013, "too many sockets for one call")).await;
+            let fresh = arrival.fresh;
+            Box::pin(refuse(fresh, "takeovers", 1013, "too many sockets for one call")).await;
         }
     }
 }
 
 /// Reads on until the socket says whose call it is: the call id in its `start`. `None` when it starts without
 /// saying; the close code when it does not start at all.
-async fn whose(arrival: &mut Arrival) -> Result<Option<String>, u16> {
-    let limit = arrival.opened + WHOSE;
-    while arrival.early.len() < WHOSE_MESSAGES {
-        let Ok(received) = timeout_at(limit, arrival.socket.next()).await else { return Err(1008) };
+async fn whose(fresh: &mut Fresh) -> Result<Option<String>, u16> {
+    let limit = fresh.opened + WHOSE;
+    while fresh.early.len() < WHOSE_MESSAGES {
+        let Ok(received) = timeout_at(limit, fresh.socket.next()).await else { return Err(1008) };
         match &received {
             Received::Gone { .. } => return Err(1000),
             Received::Broken { code, .. } => return Err(*code),
             _ => {}
         }
-        let Some(read) = arrival.line.read(&received) else { continue };
+        let Some(read) = fresh.line.read(&received) else { continue };
         let settled = match &read.event {
             Some(CarrierEvent::Start(start)) => Some(start.call.clone()),
             None | Some(CarrierEvent::Connected) => None,
             Some(_) => Some(None),
         };
-        arrival.early.push(read);
+        fresh.early.push(read);
         if let Some(call) = settled {
             return Ok(call);
         }

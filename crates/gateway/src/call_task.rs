@@ -12,12 +12,12 @@ use std::time::Duration;
 use audio::SampleRate;
 use call::{Call, Input, Output, Tick, Timer};
 use carriers::{Read, Writer};
-use records::{CallRecord, CallStatus, EndReason};
+use records::{AnsweredBy, CallRecord, CallStatus, EndReason};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, Sleep};
 
 use crate::agent::Agent;
-use crate::bind::Arrival;
+use crate::bind::{Arrival, Fresh};
 use crate::gateway::Gateway;
 use crate::keeper::{Keep, Keeper};
 use crate::line::Line;
@@ -55,6 +55,8 @@ struct Seat {
     session: Arc<Session>,
     control: mpsc::Receiver<Control>,
     _place: Option<OwnedSemaphorePermit>,
+    /// Who picked up, where that was known before the socket came.
+    answered_by: Option<AnsweredBy>,
 }
 
 /// The carrier's side of the call.
@@ -103,14 +105,15 @@ impl CallTask {
     /// A call that begins with this socket, and what was read of it already.
     pub(crate) fn new(gateway: Arc<Gateway>, begun: Begun) -> (Self, Vec<Read>) {
         let Begun { session, control, arrival } = begun;
-        let Arrival { socket, line, early, opened, agent, place } = arrival;
+        let Arrival { fresh, agent, place, known } = arrival;
+        let Fresh { socket, line, early, opened } = fresh;
         let rate = line.fallback_rate;
         let id = session.id;
         let record = new_record(&session, &agent, rate);
         let keep = Keep { log: agent.call_log, audio: agent.record };
         let mut keeper = Keeper::begin(gateway.store.as_ref(), id, record, keep, &agent.settings);
         agent.vendor_names().for_each(|(role, name)| keeper.served_by(role, name));
-        gateway.metrics.began();
+        gateway.metrics.began(session.carrier, session.direction);
         let task = Self {
             call: Call::new(agent.settings.clone(), rate),
             vendors: Vendors::new(),
@@ -120,7 +123,7 @@ impl CallTask {
             counts: Counts::default(),
             scratch: (Vec::new(), VecDeque::new()),
             ended: None,
-            seat: Seat { session, control, _place: place },
+            seat: Seat { session, control, _place: place, answered_by: known.answered_by },
             gateway,
             agent,
         };
@@ -139,6 +142,9 @@ impl CallTask {
         self.step(Input::Time).await;
         for read in early {
             self.read(read).await;
+        }
+        if let Some(by) = self.seat.answered_by.take() {
+            self.picked_up(by).await;
         }
         let mut timer = pin!(tokio::time::sleep_until(self.wanted()));
         while self.ended.is_none() {
@@ -178,7 +184,8 @@ impl CallTask {
         self.gateway.sessions.remove(&self.seat.session);
         let ended = self.ended.unwrap_or(EndReason::InternalError);
         self.gateway.metrics.frames(&mut self.counts.frames, std::mem::take(&mut self.counts.overruns));
-        self.gateway.metrics.ended(ended);
+        let session = &self.seat.session;
+        self.gateway.metrics.ended(session.carrier, session.direction, ended);
         let record = self.keeper.record();
         tracing::info!(
             reason = ended.as_str(),
@@ -190,7 +197,7 @@ impl CallTask {
         // A socket that came too late for this call.
         while let Ok(control) = self.seat.control.try_recv() {
             if let Control::TakeOver(arrival) = control {
-                self.gateway.dismiss(arrival.socket);
+                self.gateway.dismiss(arrival.fresh.socket);
             }
         }
         (self.carrier.socket.take(), ended)
@@ -261,12 +268,16 @@ impl CallTask {
     async fn controlled(&mut self, control: Control) {
         match control {
             Control::End(reason) => self.step(Input::End(reason)).await,
-            Control::AnsweredBy(by) => {
-                let known = &mut self.keeper.record_mut().answered_by;
-                *known = (*known).max(Some(by));
-            }
+            Control::AnsweredBy(by) => self.picked_up(by).await,
             Control::TakeOver(arrival) => self.take_over(*arrival).await,
         }
+    }
+
+    /// The carrier found out who picked up.
+    async fn picked_up(&mut self, by: AnsweredBy) {
+        let known = &mut self.keeper.record_mut().answered_by;
+        *known = (*known).max(Some(by));
+        self.step(Input::AnsweredBy(by)).await;
     }
 
     async fn answered(&mut self, answer: Input) {
@@ -298,6 +309,7 @@ fn new_record(session: &Session, agent: &Agent, rate: SampleRate) -> CallRecord 
         status: CallStatus::InProgress,
         agent: agent.name.clone(),
         sample_rate: rate.hz(),
-        ..CallRecord::new(session.id.to_string(), "exotel", session.connected_at)
+        direction: session.direction,
+        ..CallRecord::new(session.id.to_string(), session.carrier.as_str(), session.connected_at)
     }
 }

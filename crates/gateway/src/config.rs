@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use audio::SampleRate;
+use ipnet::IpNet;
 use secrecy::SecretString;
 
 /// The data plane's settings.
@@ -14,6 +15,10 @@ pub struct Config {
     /// URLs that the connect webhook hands out; without it they are made of the request's `Host`, which is for
     /// trying things out.
     pub public_url: Option<String>,
+    /// Whose `X-Forwarded-Host` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The auth token of the Twilio account. Without it Twilio's routes answer 404.
+    pub twilio: Option<SecretString>,
     /// The rate that the connect webhook asks the carrier for.
     pub stream_rate: SampleRate,
     /// Who may open a media socket and see the sessions.
@@ -66,6 +71,8 @@ impl Default for Config {
         Self {
             ws_path: "/voicebot/ws".to_owned(),
             public_url: None,
+            trusted_proxies: Vec::new(),
+            twilio: None,
             stream_rate: SampleRate::HZ_8000,
             auth: Auth::default(),
             default_agent: "assistant".to_owned(),

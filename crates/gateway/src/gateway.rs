@@ -1,14 +1,12 @@
 //! The data plane as a whole: what all calls share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use carriers::UrlFault;
-use carriers::exotel::auth::Auth;
 use carriers::exotel::socket_url;
-use carriers::token::TokenUses;
 use jiff::Timestamp;
 use providers::VoiceSpec;
 use records::{AnsweredBy, EndReason};
@@ -17,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::admission;
+use crate::admission::Door;
 use crate::agent::{Agent, Agents};
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -37,9 +35,7 @@ pub struct Gateway {
     pub(crate) metrics: Metrics,
     pub(crate) sessions: Sessions,
     pub(crate) prepared: Prepared,
-    pub(crate) auth: Auth,
-    pub(crate) token_secret: [u8; 32],
-    pub(crate) token_uses: Mutex<TokenUses>,
+    pub(crate) door: Door,
     pub(crate) tasks: TaskTracker,
     agents: ArcSwap<Agents>,
     places: Arc<Semaphore>,
@@ -82,9 +78,7 @@ impl Gateway {
         getrandom::fill(&mut token_secret).map_err(ConfigError::NoRandomness)?;
         let token_secret = config.auth.token_secret.unwrap_or(token_secret);
         Ok(Arc::new(Self {
-            auth: admission::checks(&config.auth, &token_secret),
-            token_secret,
-            token_uses: Mutex::new(TokenUses::default()),
+            door: Door::new(&config, token_secret),
             store,
             metrics: Metrics::new(),
             sessions: Sessions::default(),

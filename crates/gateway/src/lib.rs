@@ -15,14 +15,17 @@ mod line;
 mod listener;
 mod masked;
 mod metrics;
+mod origin;
 mod port_owner;
 mod prepared;
 mod problem;
+mod reference;
 mod routes;
 mod sessions;
 mod socket;
 mod tls;
 mod trace;
+mod twilio;
 mod upgrade;
 mod vendors;
 

@@ -31,6 +31,17 @@ impl Line {
         }
     }
 
+    /// For a carrier whose URL says nothing.
+    pub(crate) fn of(carrier: Carrier) -> Self {
+        Self {
+            carrier,
+            reader: Reader::new(carrier, None),
+            fallback_rate: carrier.usual_rate(),
+            stream: String::new(),
+            token: None,
+        }
+    }
+
     /// The stream's id where there was no `start`: as its messages say, else as the URL says.
     pub(crate) fn fallback_stream(&self) -> String {
         let seen = self.reader.stream();

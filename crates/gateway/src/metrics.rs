@@ -3,14 +3,17 @@
 
 use std::time::Duration;
 
+use carriers::Carrier;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
 };
 use metrics::{gauge, histogram};
 use providers::Role;
-use records::{EndReason, TurnLatency};
+use records::{Direction, EndReason, TurnLatency};
 
 use crate::keeper::Serving;
+
+const DIRECTIONS: [Direction; 2] = [Direction::Inbound, Direction::Outbound];
 
 /// Kinds of messages, in the order of the counters.
 const IN: [&str; 8] = ["connected", "start", "media", "dtmf", "mark", "clear", "stop", "other"];
@@ -56,7 +59,7 @@ impl FrameCounts {
 
 /// Handles of all series whose labels are known beforehand.
 pub(crate) struct Metrics {
-    active: Gauge,
+    active: [[Gauge; DIRECTIONS.len()]; Carrier::ALL.len()],
     setup: Histogram,
     stages: [(Histogram, Part); STAGES.len()],
     carrier: Histogram,
@@ -92,7 +95,7 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         describe();
         Self {
-            active: gauge!("trunkline_calls_active", "carrier" => "exotel", "direction" => "inbound"),
+            active: Carrier::ALL.map(|carrier| DIRECTIONS.map(|direction| active(carrier, direction))),
             setup: histogram!("trunkline_call_setup_seconds"),
             stages: STAGES
                 .map(|(stage, part)| (histogram!("trunkline_turn_latency_seconds", "stage" => stage), part)),
@@ -107,13 +110,17 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn began(&self) {
-        self.active.increment(1.0);
+    pub(crate) fn began(&self, carrier: Carrier, direction: Direction) {
+        self.active[carrier as usize][direction as usize].increment(1.0);
     }
 
-    pub(crate) fn ended(&self, reason: EndReason) {
-        self.active.decrement(1.0);
-        let labels = [("carrier", "exotel"), ("direction", "inbound"), ("end_reason", reason.as_str())];
+    pub(crate) fn ended(&self, carrier: Carrier, direction: Direction, reason: EndReason) {
+        self.active[carrier as usize][direction as usize].decrement(1.0);
+        let labels = [
+            ("carrier", carrier.as_str()),
+            ("direction", direction.as_str()),
+            ("end_reason", reason.as_str()),
+        ];
         counter!("trunkline_calls_total", &labels).increment(1);
     }
 
@@ -171,6 +178,10 @@ impl Metrics {
     }
 }
 
+fn active(carrier: Carrier, direction: Direction) -> Gauge {
+    gauge!("trunkline_calls_active", "carrier" => carrier.as_str(), "direction" => direction.as_str())
+}
+
 /// The vendor's name in `vendor (transport)`.
 fn vendor(served: &str) -> &str {
     served.split(" (").next().unwrap_or(served)
@@ -179,6 +190,13 @@ fn vendor(served: &str) -> &str {
 /// What became of vendors that were opened ahead of a call.
 pub(crate) fn prepared(outcome: &'static str) {
     counter!("trunkline_prepared_total", "outcome" => outcome).increment(1);
+}
+
+/// A carrier's webhook was refused for its signature: there is none, or it is wrong.
+pub(crate) fn webhook_refused(carrier: Carrier, missing: bool) {
+    let reason = if missing { "no_signature" } else { "wrong_signature" };
+    counter!("trunkline_webhooks_refused_total", "carrier" => carrier.as_str(), "reason" => reason)
+        .increment(1);
 }
 
 /// A connection or an upgrade was refused.
@@ -221,6 +239,11 @@ fn describe() {
         "trunkline_prepared_total",
         Unit::Count,
         "Vendors opened when a call was announced, by what became of them."
+    );
+    describe_counter!(
+        "trunkline_webhooks_refused_total",
+        Unit::Count,
+        "Webhooks of carriers that were refused, by why."
     );
     describe_counter!("trunkline_tool_runs_total", Unit::Count, "Tools that ran, by how it went.");
     describe_histogram!("trunkline_tool_seconds", Unit::Seconds, "How long tools took.");

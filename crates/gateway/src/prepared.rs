@@ -15,7 +15,7 @@ use crate::vendors::Vendors;
 /// How many announced calls may have vendors waiting.
 const ROOM: usize = 32;
 
-/// What waits, by the carrier's id of the call.
+/// What waits, by the call's key among all calls.
 #[derive(Default)]
 pub(crate) struct Prepared(Mutex<Waiting>);
 
@@ -39,14 +39,14 @@ struct Opened {
 }
 
 impl Gateway {
-    /// Opens what the call will need, in the background. Nobody waits for it.
-    pub(crate) fn prepare(self: &Arc<Self>, call: String, agent: Arc<Agent>) {
+    /// Opens what the call of this key will need, at the rate that its stream will have, in the background. Nobody waits for it.
+    pub(crate) fn prepare(self: &Arc<Self>, call: String, agent: Arc<Agent>, rate: SampleRate) {
         let stay = self.config.timing.prepared_for;
         if stay.is_zero() || !agent.has_vendors() || self.is_draining() || self.sessions.is_live(&call) {
             return;
         }
         let Some(number) = self.prepared.place(&call) else { return prepared("full") };
-        let (gateway, rate) = (self.clone(), self.config.stream_rate);
+        let gateway = self.clone();
         tokio::spawn(async move {
             let mut vendors = Vendors::new();
             // Without room now there may be some when the call comes; it asks again itself.

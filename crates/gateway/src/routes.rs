@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use bytes::Bytes;
+use carriers::Carrier;
 use carriers::exotel::{ConnectAnswer, ConnectRequest, StreamReport};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
@@ -16,8 +17,8 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::gateway::Gateway;
 use crate::problem::{Refusal, problem};
-use crate::sessions::SessionView;
-use crate::{admission, masked, upgrade};
+use crate::sessions::{SessionView, key};
+use crate::{admission, masked, twilio, upgrade};
 
 /// The largest body of a webhook that is looked at.
 const BODY: usize = 64 * 1024;
@@ -31,6 +32,7 @@ impl Gateway {
             .route("/api/v1/exotel/voice/connect", get(connect).post(connect))
             .route("/api/v1/exotel/passthru", get(passthru).post(passthru))
             .route("/voicebot/sessions", get(sessions))
+            .merge(twilio::routes())
             .route(&self.config.ws_path, get(upgrade::upgrade))
             .with_state(self.clone())
     }
@@ -43,7 +45,7 @@ pub fn documented() -> utoipa::openapi::OpenApi {
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(connect, passthru, sessions), components(schemas(Refusal)))]
+#[openapi(paths(connect, passthru, twilio::voice, twilio::after, sessions), components(schemas(Refusal)))]
 struct Documented;
 
 /// The answer to the connect webhook, as [`ConnectAnswer`] writes it.
@@ -69,7 +71,8 @@ async fn connect(State(gateway): State<Arc<Gateway>>, request: Request) -> Respo
     let answer = ConnectAnswer { url: invitation.url };
     asked.log("connect webhook", began);
     if let Some(agent) = invitation.agent {
-        gateway.prepare(invitation.call, agent);
+        let rate = gateway.config.stream_rate;
+        gateway.prepare(key(Carrier::Exotel, &invitation.call), agent, rate);
     }
     let mut response = Json(answer).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -89,7 +92,7 @@ async fn passthru(State(gateway): State<Arc<Gateway>>, request: Request) -> Resp
     asked.log("stream report", began);
     let report = StreamReport::parse(&asked.query, asked.content_type(), &asked.body);
     match (&gateway.store, report.call_sid) {
-        (Some(store), Some(call)) => store.report("exotel", &call, report.stream),
+        (Some(store), Some(call)) => store.report(Carrier::Exotel.as_str(), &call, report.stream),
         (Some(_), None) => tracing::warn!("a stream report names no call"),
         (None, _) => {}
     }
@@ -125,28 +128,31 @@ async fn sessions(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Re
 }
 
 /// What a webhook was asked.
-struct Asked {
+pub(crate) struct Asked {
     method: Method,
-    query: String,
-    headers: HeaderMap,
-    body: Bytes,
+    /// Path and query, byte for byte.
+    pub(crate) target: String,
+    pub(crate) query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Asked {
-    async fn read(request: Request) -> Self {
+    pub(crate) async fn read(request: Request) -> Self {
         let (parts, body) = request.into_parts();
         let has_body = parts.method != Method::GET;
         let read = async { axum::body::to_bytes(body, BODY).await.unwrap_or_default() };
         let body = if has_body { timeout(BODY_WAIT, read).await.unwrap_or_default() } else { Bytes::new() };
         let query = parts.uri.query().unwrap_or_default().to_owned();
-        Self { method: parts.method, query, headers: parts.headers, body }
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        Self { method: parts.method, target, query, headers: parts.headers, body }
     }
 
-    fn content_type(&self) -> Option<&str> {
+    pub(crate) fn content_type(&self) -> Option<&str> {
         self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
     }
 
-    fn log(&self, what: &str, began: Instant) {
+    pub(crate) fn log(&self, what: &str, began: Instant) {
         tracing::info!(
             method = %self.method,
             query = masked::query(&self.query),

@@ -1,13 +1,14 @@
 //! The live calls: who they are, how to reach their tasks, and what `/voicebot/sessions` shows of them. The
 //! table is locked when a call begins, ends or is taken over, never for a frame.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use call::Tick;
+use carriers::Carrier;
 use jiff::{SignedDuration, Timestamp};
-use records::{AnsweredBy, EndReason};
+use records::{AnsweredBy, Direction, EndReason};
 use serde::Serialize;
 use store::CallId;
 use tokio::sync::mpsc;
@@ -17,6 +18,9 @@ use crate::bind::Arrival;
 
 /// How many messages may wait for one call's task.
 const CONTROLS: usize = 4;
+
+/// How many ids of calls are remembered that were made before the calls came.
+const USED: usize = 16_384;
 
 /// What a call's task can be told.
 pub(crate) enum Control {
@@ -33,8 +37,10 @@ pub(crate) enum Control {
 pub(crate) struct Session {
     /// Our id.
     pub(crate) id: CallId,
-    /// The carrier's.
+    pub(crate) carrier: Carrier,
+    /// The carrier's id.
     pub(crate) call: String,
+    pub(crate) direction: Direction,
     pub(crate) connected_at: Timestamp,
     stream: Mutex<String>,
     last_activity_us: AtomicU64,
@@ -45,10 +51,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(id: CallId, call: String, connected_at: Timestamp) -> Self {
+    fn new(id: CallId, call: &str, arrival: &Arrival, connected_at: Timestamp) -> Self {
         Self {
             id,
-            call,
+            carrier: arrival.fresh.line.carrier,
+            call: call.to_owned(),
+            direction: arrival.known.direction,
             connected_at,
             stream: Mutex::default(),
             last_activity_us: AtomicU64::new(0),
@@ -57,6 +65,11 @@ impl Session {
             played_out_us: AtomicU64::new(0),
             chunk_us: AtomicU64::new(1),
         }
+    }
+
+    /// Its key among all calls.
+    pub(crate) fn key(&self) -> String {
+        key(self.carrier, &self.call)
     }
 
     pub(crate) fn stream(&self, stream: &str) {
@@ -125,9 +138,16 @@ pub(crate) struct SessionView {
     audio_chunks_buffered: u64,
 }
 
+/// A call's key among all calls: carriers' ids are their own, and one could be made to look like another's.
+pub(crate) fn key(carrier: Carrier, call: &str) -> String {
+    format!("{} {call}", carrier.as_str())
+}
+
 /// The way to one call's task.
 struct Entry {
     session: Arc<Session>,
+    /// The agent that answered.
+    agent: String,
     control: mpsc::Sender<Control>,
 }
 
@@ -150,15 +170,20 @@ pub(crate) enum Met {
 
 /// All live calls.
 #[derive(Default)]
-pub(crate) struct Sessions(Mutex<HashMap<String, Entry>>);
+pub(crate) struct Sessions {
+    live: Mutex<HashMap<String, Entry>>,
+    /// Ids made before their calls came, that have been used. The newest of them.
+    used: Mutex<BTreeSet<CallId>>,
+}
 
 impl Sessions {
     /// Gives an arriving socket to the live call of this id, or makes it a new call, whose own id then has `random` in
     /// it.
     pub(crate) fn meet(&self, call: &str, arrival: Arrival, random: [u8; 10]) -> Met {
-        let mut live = lock(&self.0);
+        let mut live = lock(&self.live);
         let mut arrival = Box::new(arrival);
-        if let Some(entry) = live.get(call) {
+        let key = key(arrival.fresh.line.carrier, call);
+        if let Some(entry) = live.get(&key) {
             match entry.control.try_send(Control::TakeOver(arrival)) {
                 Ok(()) => return Met::TakenOver,
                 Err(mpsc::error::TrySendError::Full(Control::TakeOver(refused))) => {
@@ -171,33 +196,52 @@ impl Sessions {
         }
         let (sender, control) = mpsc::channel(CONTROLS);
         // Ticks count from the socket's opening, so the call began then, whenever it said whose it is.
-        let passed = SignedDuration::try_from(arrival.opened.elapsed()).unwrap_or_default();
+        let passed = SignedDuration::try_from(arrival.fresh.opened.elapsed()).unwrap_or_default();
         let now = Timestamp::now();
         let began = now.checked_sub(passed).unwrap_or(now);
-        let session = Arc::new(Session::new(CallId::new(began, random), call.to_owned(), began));
-        live.insert(call.to_owned(), Entry { session: session.clone(), control: sender });
+        let made = arrival.known.id.filter(|id| self.is_first_use(*id));
+        let id = made.unwrap_or_else(|| CallId::new(began, random));
+        let session = Arc::new(Session::new(id, call, &arrival, began));
+        let agent = arrival.agent.name.clone();
+        live.insert(key, Entry { session: session.clone(), agent, control: sender });
         Met::New(Box::new(Begun { session, control, arrival: *arrival }))
     }
 
     /// Takes an ended call out, unless its id has passed to a newer one.
     pub(crate) fn remove(&self, session: &Arc<Session>) {
-        let mut live = lock(&self.0);
-        if live.get(&session.call).is_some_and(|entry| Arc::ptr_eq(&entry.session, session)) {
-            live.remove(&session.call);
+        let mut live = lock(&self.live);
+        let key = session.key();
+        if live.get(&key).is_some_and(|entry| Arc::ptr_eq(&entry.session, session)) {
+            live.remove(&key);
         }
     }
 
-    pub(crate) fn is_live(&self, call: &str) -> bool {
-        lock(&self.0).contains_key(call)
+    pub(crate) fn is_live(&self, key: &str) -> bool {
+        lock(&self.live).contains_key(key)
+    }
+
+    /// Our id of a live call, and its agent's name.
+    pub(crate) fn find(&self, key: &str) -> Option<(CallId, String)> {
+        lock(&self.live).get(key).map(|entry| (entry.session.id, entry.agent.clone()))
+    }
+
+    /// Whether no call had this id yet: a second call of the same id would write over the first one's record.
+    fn is_first_use(&self, id: CallId) -> bool {
+        let mut used = lock(&self.used);
+        let is_first = used.insert(id);
+        if used.len() > USED {
+            used.pop_first();
+        }
+        is_first
     }
 
     pub(crate) fn len(&self) -> usize {
-        lock(&self.0).len()
+        lock(&self.live).len()
     }
 
     /// Tells every live call to end.
     pub(crate) fn end_all(&self, reason: EndReason) {
-        for entry in lock(&self.0).values() {
+        for entry in lock(&self.live).values() {
             // A task with a full inbox is ending or reads it within its send limit; the drain asks again.
             let _ = entry.control.try_send(Control::End(reason));
         }
@@ -205,19 +249,19 @@ impl Sessions {
 
     /// Tells the live call of our id something. False when there is none, or when its task is over or overrun.
     pub(crate) fn tell(&self, id: CallId, control: Control) -> bool {
-        let live = lock(&self.0);
+        let live = lock(&self.live);
         let entry = live.values().find(|entry| entry.session.id == id);
         entry.is_some_and(|entry| entry.control.try_send(control).is_ok())
     }
 
     /// Our ids of all live calls, and when something last came for each.
     pub(crate) fn live(&self) -> Vec<(CallId, Timestamp)> {
-        lock(&self.0).values().map(|entry| (entry.session.id, entry.session.seen())).collect()
+        lock(&self.live).values().map(|entry| (entry.session.id, entry.session.seen())).collect()
     }
 
     /// All live calls, oldest first.
     pub(crate) fn view(&self) -> Vec<SessionView> {
-        let mut sessions: Vec<_> = lock(&self.0).values().map(|entry| entry.session.clone()).collect();
+        let mut sessions: Vec<_> = lock(&self.live).values().map(|entry| entry.session.clone()).collect();
         sessions.sort_by_key(|session| session.connected_at);
         let now = Timestamp::now();
         sessions.iter().map(|session| session.view(now)).collect()

@@ -7,17 +7,21 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use carriers::Carrier;
 use carriers::exotel::SocketQuery;
 use http::{HeaderMap, StatusCode};
+use records::Direction;
 use tokio::time::Instant;
 
 use crate::agent::Agent;
-use crate::bind::{self, Arrival};
+use crate::bind::{self, Arrival, Fresh, Known};
 use crate::gateway::Gateway;
 use crate::line::Line;
 use crate::listener::Peer;
 use crate::metrics::rejected;
 use crate::problem::problem;
+use crate::reference::PARAMETER;
+use crate::sessions::key;
 use crate::socket::{MediaSocket, configure};
 use crate::{admission, masked};
 
@@ -52,7 +56,8 @@ pub(crate) async fn upgrade(
         }
     };
     // A live call has its place; a new one needs one.
-    let live = query.call_id.as_ref().is_some_and(|call| gateway.sessions.is_live(call));
+    let live =
+        query.call_id.as_ref().is_some_and(|call| gateway.sessions.is_live(&key(Carrier::Exotel, call)));
     let place = if live { None } else { gateway.place() };
     if !live && (place.is_none() || gateway.is_draining()) {
         let reason = if gateway.is_draining() { "draining" } else { "capacity" };
@@ -70,18 +75,24 @@ pub(crate) async fn upgrade(
     };
     configure(upgrade).on_upgrade(move |socket| {
         let opened = Instant::now();
-        let arrival = Arrival {
+        let fresh = Fresh {
             socket: MediaSocket::new(socket, gateway.config.timing.send_limit),
             line: Line::new(&query),
             early: Vec::new(),
             opened,
-            agent,
-            place,
         };
+        let arrival = Arrival { fresh, agent, place, known: known(&query) };
         let tasks = gateway.tasks.clone();
         // Boxed: the upgrade's own task keeps its whole future for as long as the call lives.
         tasks.track_future(Box::pin(bind::serve(gateway, arrival, query.call_id)))
     })
+}
+
+/// A call that we placed comes with our id of it.
+fn known(query: &SocketQuery) -> Known {
+    let id = query.others.get(PARAMETER).and_then(|id| id.parse().ok());
+    let direction = if id.is_some() { Direction::Outbound } else { Direction::Inbound };
+    Known { id, direction, answered_by: None }
 }
 
 /// The agent that the URL names, else the default one.

@@ -258,6 +258,8 @@ fn data_plane(config: &Config) -> gateway::Config {
     gateway::Config {
         ws_path: server.ws_path.clone(),
         public_url: server.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+        trusted_proxies: server.trusted_proxies.clone(),
+        twilio: config.twilio.auth_token.clone(),
         stream_rate: SampleRate::try_from(server.stream_rate).unwrap_or(SampleRate::HZ_8000),
         auth: Auth { bearer: server.token.clone(), basic, token_secret: token_secret(config) },
         default_agent: config.default_agent.clone(),
@@ -273,7 +275,9 @@ fn data_plane(config: &Config) -> gateway::Config {
 /// The key of the tokens in URLs follows from the token, so that a URL which the webhook handed out just before
 /// a restart, or on another machine with the same token, holds here too.
 fn token_secret(config: &Config) -> Option<[u8; 32]> {
-    let secret = config.server.token.as_ref().or(config.server.basic.password.as_ref())?;
+    let secret = &config.server;
+    let secret =
+        secret.token.as_ref().or(secret.basic.password.as_ref()).or(config.twilio.auth_token.as_ref())?;
     let mut digest = Sha256::new();
     digest.update(b"trunkline url token, version 1\0");
     digest.update(secret.expose_secret());

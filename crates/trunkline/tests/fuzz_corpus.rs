@@ -56,6 +56,11 @@ fn pcm_bytes() {
 }
 
 #[test]
+fn twilio_decode() {
+    run("twilio_decode");
+}
+
+#[test]
 fn vendor_answers() {
     run("vendor_answers");
 }

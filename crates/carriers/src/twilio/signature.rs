@@ -44,6 +44,11 @@ pub enum SignatureFault {
     Wrong,
 }
 
+/// The pairs of a query or a form, decoded, in their order.
+pub fn pairs(raw: &str) -> Pairs {
+    form_urlencoded::parse(raw.as_bytes()).into_owned().collect()
+}
+
 /// The signature of a URL and a form's fields.
 pub fn sign(auth_token: &[u8], url: &str, pairs: &[(String, String)]) -> String {
     STANDARD.encode_to_string(code(auth_token, url, &sorted(pairs)))

@@ -74,7 +74,7 @@ impl CallTask {
     pub(super) fn open_vendors(&mut self) -> Option<Input> {
         let (gateway, agent, rate) = (&self.gateway, &self.agent, self.carrier.rate);
         if self.vendors.are_unopened()
-            && let Some(ready) = gateway.prepared.take(&self.seat.session.call, agent, rate)
+            && let Some(ready) = gateway.prepared.take(&self.seat.session.key(), agent, rate)
         {
             self.vendors = ready;
         }

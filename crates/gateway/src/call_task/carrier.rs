@@ -43,10 +43,11 @@ impl CallTask {
         }
         let now = Instant::now();
         (self.clock.heard, self.clock.pinged) = (now, now);
-        self.carrier.line = arrival.line;
+        let fresh = arrival.fresh;
+        self.carrier.line = fresh.line;
         self.carrier.taking_over = true;
-        self.carrier.socket = Some(arrival.socket);
-        for read in arrival.early {
+        self.carrier.socket = Some(fresh.socket);
+        for read in fresh.early {
             self.read(read).await;
         }
     }

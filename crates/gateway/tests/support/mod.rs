@@ -89,7 +89,7 @@ impl Server {
         let stream = TcpStream::connect(self.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         match timeout(LONG, client_async(request, stream)).await.unwrap() {
-            Ok((socket, _)) => Ok(Carrier { socket, stream: "stream-1".to_owned(), sequence: 0 }),
+            Ok((socket, _)) => Ok(Carrier::of(socket)),
             Err(Error::Http(response)) => Err(response.status().as_u16()),
             Err(error) => panic!("{error}"),
         }
@@ -147,6 +147,10 @@ pub struct Carrier {
 }
 
 impl Carrier {
+    pub fn of(socket: WebSocketStream<TcpStream>) -> Self {
+        Self { socket, stream: "stream-1".to_owned(), sequence: 0 }
+    }
+
     pub async fn text(&mut self, text: impl Into<String>) {
         self.socket.send(Message::text(text.into())).await.unwrap();
     }

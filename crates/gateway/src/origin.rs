@@ -1,0 +1,68 @@
+//! Under which address a request was made, as far as that can be known behind proxies. The configured address comes
+//! first; what a proxy says about it counts only where the operator named the proxy.
+
+use std::net::SocketAddr;
+
+use carriers::Address;
+use http::{HeaderMap, HeaderName, header};
+
+use crate::config::Config;
+
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The addresses under which a request may have been made, the likeliest first.
+pub(crate) fn addresses(config: &Config, peer: Option<SocketAddr>, headers: &HeaderMap) -> Vec<Address> {
+    let mut bases: Vec<String> = config.public_url.iter().cloned().collect();
+    let is_trusted = peer.is_some_and(|peer| {
+        let ip = peer.ip().to_canonical();
+        config.trusted_proxies.iter().any(|net| net.contains(&ip))
+    });
+    let host = first(headers, &header::HOST);
+    if is_trusted && let Some(host) = first(headers, &FORWARDED_HOST).or(host) {
+        let scheme = first(headers, &FORWARDED_PROTO).unwrap_or("https");
+        bases.push(format!("{scheme}://{host}"));
+    } else if let Some(host) = host.filter(|_| bases.is_empty()) {
+        // For trying things out: whoever sets the header needs a signature that fits it all the same.
+        bases.extend(["https", "http"].map(|scheme| format!("{scheme}://{host}")));
+    }
+    bases.iter().filter_map(|base| Address::parse(base).ok()).collect()
+}
+
+/// The first of a header's values, which proxies append to with commas.
+fn first<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let text = headers.get(name)?.to_str().ok()?;
+    text.split(',').next().map(str::trim).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(config: &Config, peer: &str, headers: &[(&HeaderName, &str)]) -> Vec<String> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.parse().unwrap());
+        }
+        let peer = Some(peer.parse().unwrap());
+        addresses(config, peer, &map).iter().map(|address| address.http("/x")).collect()
+    }
+
+    #[test]
+    fn a_proxys_word_counts_only_from_a_named_proxy() {
+        let mut config = Config { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Config::default() };
+        let headers = [
+            (&header::HOST, "inner:8080"),
+            (&FORWARDED_HOST, "gw.example.com, inner"),
+            (&FORWARDED_PROTO, "https,http"),
+        ];
+        assert_eq!(made(&config, "10.1.2.3:5", &headers), ["https://gw.example.com/x"]);
+        assert_eq!(made(&config, "[::ffff:10.1.2.3]:5", &headers), ["https://gw.example.com/x"]);
+        let untrusted = ["https://inner:8080/x", "http://inner:8080/x"];
+        assert_eq!(made(&config, "192.0.2.1:5", &headers), untrusted);
+        config.public_url = Some("https://voice.example.com".to_owned());
+        assert_eq!(made(&config, "192.0.2.1:5", &headers), ["https://voice.example.com/x"]);
+        let both = ["https://voice.example.com/x", "https://gw.example.com/x"];
+        assert_eq!(made(&config, "10.1.2.3:5", &headers), both);
+    }
+}
