@@ -44,7 +44,7 @@ fn a_call_of_the_documents_is_understood_without_a_finding() {
     assert_eq!(start.stream, format!("MZ{}", "b".repeat(32)));
     assert_eq!(start.call, Some(format!("CA{}", "c".repeat(32))));
     assert_eq!(start.account, Some(format!("AC{}", "a".repeat(32))));
-    assert_eq!((start.from.as_deref(), start.to.as_deref()), (Some("+14155550100"), None));
+    assert_eq!((start.from.as_deref(), start.to.as_deref()), (Some("+12025550123"), None));
     assert_eq!(start.custom.iter().collect::<Vec<_>>(), [(&"call_ref".to_owned(), &"c-42".to_owned())]);
     assert_eq!(start.rate, SampleRate::HZ_8000);
     assert!(matches!(audio, CarrierEvent::Audio(pcm) if pcm.len() == 160));

@@ -171,7 +171,6 @@ fn a_message_is_left_after_the_beep_and_nothing_stops_it() {
          0.5 agent: Hello, / this is the clinic. (clock)
          0.5 clear
          6.0 answered by machine_beep
-         6.0 closing: agent_ended
          8.4 agent: Please call the clinic back. Thank you. (mark)
          8.4 close
          8.4 ended: agent_ended",

@@ -90,7 +90,7 @@ mod tests {
         url: "wss://gw.example.com/twilio/media",
         status_url: "https://gw.example.com/twilio/stream-status?call=call_1&x=2",
         after_url: "https://gw.example.com/twilio/after?call=call_1",
-        parameters: &[("call_ref", "c-42"), ("from", "+14155550100")],
+        parameters: &[("call_ref", "c-42"), ("from", "+12025550123")],
     };
 
     #[test]
@@ -100,7 +100,7 @@ mod tests {
             <Stream url=\"wss://gw.example.com/twilio/media\" \
             statusCallback=\"https://gw.example.com/twilio/stream-status?call=call_1&amp;x=2\" \
             statusCallbackMethod=\"POST\"><Parameter name=\"call_ref\" value=\"c-42\"/>\
-            <Parameter name=\"from\" value=\"+14155550100\"/></Stream></Connect></Response>";
+            <Parameter name=\"from\" value=\"+12025550123\"/></Stream></Connect></Response>";
         assert_eq!(connect(&STREAM).as_deref(), Ok(wanted));
     }
 

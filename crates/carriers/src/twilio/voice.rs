@@ -74,16 +74,16 @@ mod tests {
     #[test]
     fn a_call_that_comes_in_is_understood() {
         let asked = read(
-            "AccountSid=AC1&ApiVersion=2010-04-01&CallSid=CA1&CallStatus=ringing&Called=%2B14155550101\
-             &Direction=inbound&From=%2B14155550100&To=%2B14155550101&FromCity=&StirVerstat=TN-Validation-Passed-A",
+            "AccountSid=AC1&ApiVersion=2010-04-01&CallSid=CA1&CallStatus=ringing&Called=%2B919876543210\
+             &Direction=inbound&From=%2B12025550123&To=%2B919876543210&FromCity=&StirVerstat=TN-Validation-Passed-A",
         );
         assert_eq!((asked.call.as_deref(), asked.account.as_deref()), (Some("CA1"), Some("AC1")));
         assert_eq!(
             (asked.from.as_deref(), asked.to.as_deref()),
-            (Some("+14155550100"), Some("+14155550101"))
+            (Some("+12025550123"), Some("+919876543210"))
         );
         assert_eq!((asked.direction, asked.is_ringing, asked.answered_by), (Direction::Inbound, true, None));
-        assert!(!format!("{asked:?}").contains("1415"));
+        assert!(!format!("{asked:?}").contains("1202"));
     }
 
     #[test]

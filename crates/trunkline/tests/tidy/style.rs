@@ -25,7 +25,15 @@ const WIDE_STRUCTS: &[(&str, &str, &str)] = &[
 ];
 
 /// Numbers that examples and tests may show. None is anyone's: they repeat or count up.
-const SAMPLE_NUMBERS: &[&str] = &["+919876543210", "+919800000001", "+918000000002", "+12025550123"];
+const SAMPLE_NUMBERS: &[&str] = &[
+    "+919876543210",
+    "+919800000001",
+    "+918000000002",
+    "+12025550123",
+    // Those of the signatures that Twilio's own libraries test against.
+    "+14158675309",
+    "+18005551212",
+];
 
 /// Text that does not belong, in two halves so that this file holds none of it, and what to do instead.
 const FORBIDDEN: &[(&str, &str, &str)] = &[
