@@ -5,6 +5,7 @@
 mod caller;
 mod items;
 mod known;
+mod leaving;
 mod tools;
 
 use audio::{Pcm, SampleRate};
@@ -37,6 +38,8 @@ pub(crate) struct Conversation {
     ending: Option<EndReason>,
     /// An answer of its is not complete.
     answering: bool,
+    /// It never says that an answer is complete.
+    never_done: bool,
     /// It was given a tool's result meanwhile, and will answer again.
     told_result: bool,
     /// The turn that it answers, or did last.
@@ -64,14 +67,22 @@ impl Call {
             matches!(what, Conversed::Audio { .. } | Conversed::Text { .. } | Conversed::Tool(_));
         match what {
             Conversed::Ready => {}
+            Conversed::NeverDone => conversation.never_done = true,
             Conversed::SpeechStarted => self.agent_hears(at, out),
             Conversed::SpeechStopped => self.agent_heard(at),
+            Conversed::Interrupted => self.agent_stopped(at, out),
+            Conversed::Corrected(text) => Self::happened(out, Event::AgentCorrected { text }),
             Conversed::CallerSaid(text) => self.caller_said(at, text.trim(), out),
             Conversed::Audio { item, rate, pcm } => self.agent_audio(at, item, (rate, pcm), out),
             Conversed::Text { item, text } => self.agent_text(at, item, &text),
             Conversed::ItemDone(item) => self.item_done(at, item, out),
             Conversed::Tool(call) => self.agent_tool(at, call, out),
             Conversed::Done(_) => self.agent_done(at, out),
+            Conversed::Ending => self.agent_wants_end(at, EndReason::AgentEnded),
+            Conversed::Over => self.agent_over(at, out),
+            Conversed::Reopened => self.agent_reopened(at, out),
+            Conversed::Step { step, detail } => Self::happened(out, Event::AgentStep { step, detail }),
+            Conversed::Fact { name, value } => Self::happened(out, Event::Result { name, value }),
             Conversed::Failed(fault) => self.agent_failed(at, fault, out),
         }
     }
@@ -119,7 +130,8 @@ impl Call {
     /// The utterance that plays this item: a new one where it is new and wanted.
     fn utterance_of(&mut self, at: Tick, item: ItemId) -> Option<UtteranceId> {
         let conversation = self.conversation()?;
-        if let Some(known) = conversation.items.utterance(item) {
+        let goes_on = conversation.never_done;
+        if let Some(known) = conversation.items.utterance(item, goes_on) {
             return Some(known);
         }
         if !conversation.items.may_begin(item) {
@@ -153,7 +165,10 @@ impl Call {
         let turn = talk.new_turn();
         let Some(conversation) = &mut talk.conversation else { return };
         let ended = conversation.caller.last_voice.unwrap_or(at);
-        let clock = ReplyClock { speech_ended: ended, endpoint: at, asked: at, ..ReplyClock::default() };
+        // What answers nobody took no time to answer.
+        let reported = conversation.caller.last_voice.is_none();
+        let clock =
+            ReplyClock { speech_ended: ended, endpoint: at, asked: at, reported, ..ReplyClock::default() };
         (conversation.due, conversation.turn) = (Some(at + ms(model_ms)), turn);
         talk.playout.begin();
         self.phase = Phase::Thinking(Box::new(Reply::answered(turn, clock)));
@@ -207,15 +222,20 @@ impl Call {
         let voice_ms = self.settings.limits.voice_ms;
         let Some(talk) = &mut self.talk else { return };
         let Some(conversation) = &mut talk.conversation else { return };
-        conversation.due = Some(talk.playout.head().max(at) + talk.playout.unsent() + ms(voice_ms));
+        let end = talk.playout.head().max(at) + talk.playout.unsent();
+        conversation.due =
+            Some(if conversation.never_done { leaving::settles(at, end) } else { end + ms(voice_ms) });
     }
 
     /// The reply is over where it is: the agent is told what was not heard, and what comes late of it is dropped.
     pub(crate) fn withdraw_items(&mut self, at: Tick, out: &mut Vec<Output>) {
         let Some(talk) = &mut self.talk else { return };
         let Some(conversation) = &mut talk.conversation else { return };
-        (conversation.due, conversation.ending) = (None, None);
-        let cuts = conversation.items.withdraw(|utterance| talk.playout.progress(at, utterance));
+        let goes_on = conversation.never_done;
+        let cuts = conversation.items.withdraw(goes_on, |utterance| talk.playout.progress(at, utterance));
+        // The end that it wants is still wanted where all before it was heard.
+        conversation.ending = conversation.ending.filter(|_| goes_on && cuts.is_empty());
+        conversation.due = conversation.due.filter(|_| conversation.ending.is_some());
         if !conversation.gone {
             out.extend(cuts.into_iter().map(Output::Converse));
         }

@@ -34,8 +34,11 @@ pub enum Converse {
     ToolResult {
         /// The vendor's id of the tool call.
         id: String,
-        /// The result, as text.
+        /// The result, as text, or why there is none.
         result: String,
+        /// Whether there is none.
+        #[serde(default, skip_serializing_if = "is_no")]
+        failed: bool,
     },
 }
 
@@ -45,10 +48,15 @@ pub enum Converse {
 pub enum Conversed {
     /// The session is set up; audio is understood from here on.
     Ready,
+    /// This agent never says that an answer is complete: it is when all that came of it was heard and nothing
+    /// followed.
+    NeverDone,
     /// It hears the caller begin to speak.
     SpeechStarted,
     /// It hears the caller stop.
     SpeechStopped,
+    /// It has stopped its own speech for the caller's: what was not heard of it is not wanted any more.
+    Interrupted,
     /// What the caller said, whenever it is known.
     CallerSaid(String),
     /// More of the agent's audio.
@@ -67,12 +75,40 @@ pub enum Conversed {
         /// The words.
         text: String,
     },
+    /// After an interruption: what it said of its last words, by its own reckoning.
+    Corrected(String),
     /// A piece of speech is complete.
     ItemDone(ItemId),
     /// It wants a tool used.
     Tool(ToolCall),
     /// Its answer is complete, and what it cost.
     Done(Usage),
+    /// It wants the call to end, once its words were heard.
+    Ending,
+    /// It has ended the conversation: nothing comes any more, and nothing is wrong.
+    Over,
+    /// Its connection broke and another goes on in its place. Nothing more comes of the answer under way; where the
+    /// caller was not answered, another one comes.
+    Reopened,
+    /// A step on the way to or through the conversation, for the call's log and record.
+    Step {
+        /// Which, in one word.
+        step: String,
+        /// More about it; nothing of what is said.
+        detail: String,
+    },
+    /// Something about the conversation that the call's record is to have.
+    Fact {
+        /// Its name.
+        name: String,
+        /// What it is.
+        value: String,
+    },
     /// The session is gone, or can't be set up.
     Failed(Fault),
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_no(flag: &bool) -> bool {
+    !flag
 }

@@ -173,6 +173,20 @@ pub enum Event {
         /// Whether its answer is used: the caller had finished, and with the same words.
         kept: bool,
     },
+    /// A step on a speech-to-speech agent's way.
+    AgentStep {
+        /// Which, in one word.
+        step: String,
+        /// More about it.
+        detail: String,
+    },
+    /// After an interruption: what the speech-to-speech agent said of its last words, by its own reckoning.
+    AgentCorrected {
+        /// The words.
+        text: String,
+    },
+    /// The speech-to-speech agent is gone; recogniser, model and voice go on in its place.
+    AgentReplaced,
     /// The model asked for a tool.
     ToolAsked {
         /// The turn.

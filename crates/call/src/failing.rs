@@ -88,7 +88,8 @@ impl Call {
         }
     }
 
-    fn say_apology(&mut self, at: Tick, reason: Option<EndReason>, out: &mut Vec<Output>) {
+    /// Says the apology, and ends the call after it where there is a reason to.
+    pub(crate) fn say_apology(&mut self, at: Tick, reason: Option<EndReason>, out: &mut Vec<Output>) {
         let mut reply = Reply::of(Purpose::Goodbye, &self.settings.apology, reason);
         reply.failed.apologised = true;
         if !reply.waiting.is_empty() {

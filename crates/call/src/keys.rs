@@ -30,7 +30,7 @@ impl Call {
         if let Phase::Listening(listening) = &mut self.phase {
             *listening = Listening { since: at, prompted: false };
         }
-        if self.talk.is_none() || self.converses() {
+        if self.talk.is_none() {
             return;
         }
         if self.phase.reply_ref().is_some_and(Reply::collects) {
@@ -58,7 +58,12 @@ impl Call {
     fn interrupt_by_key(&mut self, at: Tick, out: &mut Vec<Output>) {
         let audible = self.talk.as_ref().is_some_and(|talk| talk.playout.is_audible(at));
         let can = self.settings.dtmf.interrupts && self.detached.is_none();
-        if can && self.phase.is_interruptible() && audible {
+        if !(can && self.phase.is_interruptible() && audible) {
+            return;
+        }
+        if self.converses() {
+            self.interrupt_agent(at, Micros::default(), out);
+        } else {
             self.interrupt(at, Micros::default(), 0, out);
         }
     }
@@ -67,6 +72,9 @@ impl Call {
     fn keys_pressed(&mut self, at: Tick, out: &mut Vec<Output>) {
         let Some(keys) = self.talk.as_mut().and_then(|talk| talk.keys.take()) else { return };
         out.push(Output::Event(Event::Digits { digits: keys.digits.clone() }));
+        if self.converses() {
+            return self.tell_agent(at, told(&keys.digits), out);
+        }
         self.drop_guess(out);
         self.stop_filler(at, out);
         if matches!(&self.phase, Phase::Thinking(reply) if reply.purpose == Purpose::Answer && !reply.is_held())

@@ -71,6 +71,9 @@ pub struct Settings {
     /// a voice.
     #[serde(skip_serializing_if = "is_no")]
     pub speech_to_speech: bool,
+    /// Whether recogniser, model and voice take that vendor's place when it fails. They must be there then.
+    #[serde(skip_serializing_if = "is_no")]
+    pub speech_to_speech_fallback: bool,
     /// What is said first. Empty: nothing is.
     pub greeting: String,
     /// What the caller hears when the greeting fails.
@@ -114,6 +117,7 @@ impl Default for Settings {
         Self {
             agent: AgentKind::default(),
             speech_to_speech: false,
+            speech_to_speech_fallback: false,
             greeting: String::new(),
             greeting_fallback: GreetingFallback::default(),
             language: "en-IN".to_owned(),

@@ -47,6 +47,12 @@ fn any_conversed() -> impl Strategy<Value = Conversed> {
         1 => Just(Conversed::Tool(ToolCall::of(END_CALL))),
         1 => any::<String>().prop_map(|name| Conversed::Tool(ToolCall::of(&name))),
         1 => Just(Conversed::Failed(Fault::slow())),
+        1 => Just(Conversed::NeverDone),
+        2 => Just(Conversed::Interrupted),
+        1 => any::<String>().prop_map(Conversed::Corrected),
+        1 => Just(Conversed::Ending),
+        1 => Just(Conversed::Over),
+        1 => Just(Conversed::Reopened),
     ]
 }
 
@@ -122,12 +128,14 @@ proptest! {
     #[test]
     fn any_agent_leaves_a_call_in_order(
         enabled in any::<bool>(),
+        falls_back in any::<bool>(),
         greeting in prop_oneof![Just(""), Just("Hello. How are you?")],
         steps in proptest::collection::vec((0u64..1_500_000, any_input()), 0..120),
     ) {
         let mut settings = Settings {
             agent: AgentKind::Assistant,
             speech_to_speech: true,
+            speech_to_speech_fallback: falls_back,
             greeting: greeting.to_owned(),
             ..Settings::default()
         };
@@ -135,7 +143,7 @@ proptest! {
         let lead_us = settings.playout.lead_ms * 1000;
         let mut call = Call::new(Arc::new(settings), RATE);
         let (mut at, mut out, mut books) = (Tick(0), Vec::new(), Books::default());
-        let (mut greetings, mut ends, mut models) = (0, 0, 0);
+        let (mut greetings, mut ends, mut models, mut replaced) = (0, 0, 0, 0);
         let end = [(1_000, Input::End(EndReason::Drained)), (1_000, Input::Time)];
         for (wait, input) in [(0, start())].into_iter().chain(steps).chain(end) {
             at = Tick(at.0 + wait);
@@ -151,10 +159,16 @@ proptest! {
                 books.check(at, output, lead_us)?;
                 greetings += usize::from(matches!(output, Output::Event(Event::Greeting)));
                 ends += usize::from(matches!(output, Output::Ended { .. }));
+                replaced += usize::from(matches!(output, Output::Event(Event::AgentReplaced)));
+                if replaced > 0 {
+                    prop_assert!(!matches!(output, Output::Converse(_)), "the agent is gone");
+                    continue;
+                }
                 models += usize::from(matches!(output, Output::Think { .. } | Output::Listen(_)));
             }
         }
         prop_assert!(greetings <= 1);
+        prop_assert!(replaced <= usize::from(falls_back));
         prop_assert_eq!((ends, models), (1, 0));
     }
 }

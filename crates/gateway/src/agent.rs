@@ -69,8 +69,10 @@ impl Agent {
 
     /// Whether a call with this agent needs any vendor that can be opened ahead.
     pub(crate) fn has_vendors(&self) -> bool {
-        self.settings.agent.listens()
-            && (self.recogniser.is_some() || self.voice.is_some() || self.speech_to_speech.is_some())
+        if self.settings.converses() {
+            return self.speech_to_speech.as_ref().is_some_and(|vendor| !vendor.needs_call());
+        }
+        self.settings.agent.listens() && (self.recogniser.is_some() || self.voice.is_some())
     }
 }
 

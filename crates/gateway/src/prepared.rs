@@ -50,7 +50,7 @@ impl Gateway {
         tokio::spawn(async move {
             let mut vendors = Vendors::new();
             // Without room now there may be some when the call comes; it asks again itself.
-            if vendors.open(&agent, rate).is_err() {
+            if vendors.open(&agent, rate, None).is_err() {
                 return gateway.prepared.leave(&call, number, "no_room");
             }
             gateway.prepared.seat(&call, number, Opened { agent, rate, vendors });

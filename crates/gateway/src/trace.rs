@@ -64,6 +64,14 @@ pub(crate) fn event(event: &Event) {
             tracing::info!("the call is to be handed on");
             tracing::debug!(?event, "transfer");
         }
+        Event::AgentStep { step, detail } => tracing::info!(step, detail, "a step of the agent's"),
+        Event::AgentCorrected { text } => {
+            tracing::info!(words = words(text), "the agent corrects what it said");
+            tracing::debug!(?event, "corrected");
+        }
+        Event::AgentReplaced => {
+            tracing::warn!("recogniser, model and voice go on in the place of the agent");
+        }
         Event::VendorFailed { role, fault } => {
             let (class, why) = (fault.class.as_str(), &fault.why);
             tracing::warn!(?role, class, why, "a vendor failed");

@@ -59,16 +59,32 @@ impl Vendors {
     ///
     /// `Err` when nothing listens. The call goes on: the core apologises to the caller and does what its settings
     /// say; greeting and key presses still serve them.
-    pub(crate) fn open(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), Unheard> {
+    pub(crate) fn open(
+        &mut self,
+        agent: &Agent,
+        rate: SampleRate,
+        call: Option<&CallRecord>,
+    ) -> Result<(), Unheard> {
         if !agent.settings.agent.listens() {
             return Ok(());
         }
-        let heard = self.open_ears(agent, rate);
-        if !agent.settings.converses() {
-            self.open_mouth(agent, rate);
-            agent.model.iter().for_each(|model| model.warm());
-            agent.voice.iter().for_each(|voice| voice.warm());
+        if agent.settings.converses() {
+            return self.open_partner(agent, rate, call);
         }
+        self.open_three(agent, rate)
+    }
+
+    /// Opens recogniser, model and voice in the place of a speech-to-speech agent that is gone.
+    pub(crate) fn replace_partner(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), Unheard> {
+        self.dismiss_partner();
+        self.open_three(agent, rate)
+    }
+
+    fn open_three(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), Unheard> {
+        let heard = self.open_ears(agent, rate);
+        self.open_mouth(agent, rate);
+        agent.model.iter().for_each(|model| model.warm());
+        agent.voice.iter().for_each(|voice| voice.warm());
         heard
     }
 

@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-pub use agent::{AgentSession, AgentSocketDialect};
+pub use agent::{AgentSession, AgentSocketDialect, Parting};
 pub use ear::{EarDialect, EarSession, EarSocketDialect};
 pub(crate) use history::{Called, Given, Turn, turns};
 pub use model::{ModelDecoder, ModelDialect};
@@ -144,12 +144,18 @@ impl HttpRequest {
 }
 
 /// An opening of a WebSocket, as a value.
-#[derive(Debug)]
 pub struct SocketRequest {
-    /// `ws` or `wss`, the whole URL. Holds no secret.
+    /// `ws` or `wss`, the whole URL. Its query may hold a signature, and is not printed.
     pub url: Url,
     /// Headers beside those of the upgrade.
     pub headers: Vec<(HeaderName, HeaderText)>,
+}
+
+impl std::fmt::Debug for SocketRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let place = format!("{}://{}{}", self.url.scheme(), self.url.authority(), self.url.path());
+        f.debug_struct("SocketRequest").field("url", &place).field("headers", &self.headers).finish()
+    }
 }
 
 /// A frame of a WebSocket, either way.

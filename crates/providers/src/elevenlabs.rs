@@ -1,6 +1,7 @@
 //! ElevenLabs: voices over HTTP and over its multi-context WebSocket, the Scribe recogniser over HTTP and over its
 //! realtime WebSocket. Wire facts are those of ElevenLabs' API reference and of its published schemas.
 
+mod agent;
 mod error;
 mod format;
 mod scribe;
@@ -11,6 +12,7 @@ mod voice_socket;
 use http::HeaderName;
 use secrecy::SecretString;
 
+pub use agent::ElevenAgent;
 pub use scribe::Scribe;
 pub use scribe_socket::ScribeSocket;
 pub use voice::ElevenVoice;

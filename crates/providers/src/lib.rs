@@ -27,12 +27,14 @@ pub use health::{Health, LastFailure, Latency, LinkHealth};
 pub use inject::{FaultAction, FaultPlan, FaultRule};
 pub use link::{LinkId, Transport};
 pub use notes::{Note, Notes};
-pub use options::{Api, DialectOptions, QueryValue, RoleOptions, TransportChoice, VendorOptions};
+pub use options::{
+    Api, DialectOptions, KeysTold, Override, QueryValue, RoleOptions, TransportChoice, VendorOptions,
+};
 pub use registry::{
     Capabilities, Entry, Finding, Misfit, Providers, RESERVED, Role, Streams, VendorTable, check_entry,
     check_vendor,
 };
 pub use roles::{
-    Answers, CallOver, ConverseSpec, Converser, LanguageModel, ListenSpec, QueueFull, Recogniser, Refused,
-    Running, Speaker, SpeechToSpeech, SpeechToText, TextToSpeech, VoiceSpec,
+    Answers, CallFacts, CallOver, ConverseSpec, Converser, LanguageModel, ListenSpec, QueueFull, Recogniser,
+    Refused, Running, Speaker, SpeechToSpeech, SpeechToText, TextToSpeech, VoiceSpec,
 };

@@ -100,6 +100,13 @@ pub struct RoleOptions {
     pub voice: Option<String>,
     /// The language, where the vendor is not to be told the agent's.
     pub language: Option<String>,
+    /// For an agent that is set up at the vendor: which of our own settings go before what is set there. The vendor must
+    /// allow them.
+    pub overrides: Vec<Override>,
+    /// For such an agent: how it is told which keys the caller pressed.
+    pub keys: KeysTold,
+    /// For such an agent: whether it is told who called whom.
+    pub tell_numbers: bool,
     /// Which way is taken.
     pub transport: TransportChoice,
     /// How long it may make no progress, in milliseconds; where absent, the usual for role and vendor.
@@ -108,6 +115,31 @@ pub struct RoleOptions {
     pub query: BTreeMap<String, QueryValue>,
     /// Fields of the JSON body beside and before those that the dialect sets. `null` takes a field out.
     pub body: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A setting of ours that may go before what is set at the vendor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Override {
+    /// The agent's `prompt`.
+    Prompt,
+    /// The agent's `greeting`, as the first message.
+    Greeting,
+    /// The agent's `language`.
+    Language,
+    /// The role's `voice`.
+    Voice,
+}
+
+/// How an agent is told which keys the caller pressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeysTold {
+    /// As the caller's words, which it answers.
+    #[default]
+    Message,
+    /// Beside the conversation: it knows, and goes on.
+    Context,
 }
 
 /// A query parameter: one value, or the same key several times.

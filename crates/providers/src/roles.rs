@@ -1,6 +1,8 @@
 //! The roles that a vendor can take. A call knows only these; which vendor stands behind one is configuration.
 //! Nothing here blocks: audio and requests are handed over, answers come back through the call's inbox.
 
+use std::collections::BTreeMap;
+
 use audio::SampleRate;
 use call::{Converse, Input, Listen, Prompt, Tool, TurnId, UtteranceId};
 use tokio::sync::mpsc;
@@ -154,15 +156,38 @@ pub trait Speaker: Send {
     fn speak(&mut self, utterance: UtteranceId, text: String) -> Running;
 }
 
+/// What is known of a call before its agent is opened.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct CallFacts {
+    /// Our id of the call.
+    pub id: String,
+    /// The caller's number, as the carrier gave it.
+    pub from: Option<String>,
+    /// The number called, as the carrier gave it.
+    pub to: Option<String>,
+    /// Parameters that came with the call.
+    pub custom: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for CallFacts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallFacts").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 /// What a speech-to-speech agent is told before the first frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConverseSpec {
+    /// The call; empty where the agent is opened before there is one.
+    pub call: CallFacts,
     /// The rate of the caller's frames, and the rate that the call would like to have back.
     pub rate: SampleRate,
     /// BCP 47, such as `en-IN`.
     pub language: String,
     /// The operator's instructions.
     pub system: String,
+    /// What the call will have it say first; empty where it will not.
+    pub greeting: String,
     /// The tools that it may ask for.
     pub tools: std::sync::Arc<[Tool]>,
 }
@@ -171,6 +196,11 @@ pub struct ConverseSpec {
 pub trait SpeechToSpeech: Send + Sync {
     /// The name in configuration, logs and metrics.
     fn name(&self) -> &str;
+
+    /// Whether it must know the call before it is opened, so that it can't be opened ahead.
+    fn needs_call(&self) -> bool {
+        false
+    }
 
     /// Opens a conversation for one call. Answers are `Input::Conversed`: `Ready` once, and nothing after
     /// `Failed`. Audio that comes before `Ready` is kept for it.

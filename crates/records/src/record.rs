@@ -93,7 +93,7 @@ pub struct UsageRecord {
 pub struct Incident {
     /// When, in milliseconds since the call's start.
     pub at_ms: u64,
-    /// `failed`, `switched`, `filler`, `over_budget`, `underrun`, `recording_lost` and the like.
+    /// `failed`, `switched`, `filler`, `over_budget`, `underrun`, `recording_lost`, `agent_step` and the like.
     pub kind: String,
     /// Which role or vendor it is about; empty where it is about none.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -314,3 +314,113 @@ fn a_broken_line_takes_the_agents_words_over() {
     );
     assert!(cuts(&story).is_empty());
 }
+
+/// An agent that never says when it has finished, as ElevenLabs' is.
+fn never_done(greeting: &str) -> Scenario {
+    let mut scene = Scenario::conversation(greeting);
+    scene.agent.never_done = true;
+    scene
+}
+
+#[test]
+fn an_agent_that_never_says_so_has_finished_when_all_was_heard() {
+    let mut scene = never_done("Hello, how can I help?");
+    scene.caller_says("what are your hours", 3_000, 1_200);
+    scene.agent_answers(Spoken::of("We open at nine. We close at five."));
+    scene.hangs_up(10_000);
+    let story = play(scene);
+    let said = |words: &str| story.timeline.contains(&format!("agent: {words} (mark)"));
+    assert!(
+        said("Hello, how can I help?") && said("We open at nine. We close at five."),
+        "{}",
+        story.timeline
+    );
+    for fault in ["timed out", "underrun", "failed"] {
+        assert!(!story.timeline.contains(fault), "{fault} in {}", story.timeline);
+    }
+}
+
+#[test]
+fn such_an_agent_is_interrupted_by_its_own_word_or_by_our_ears() {
+    for notices in [Some(100), None] {
+        let mut scene = never_done("");
+        scene.agent.notices_ms = notices;
+        scene.caller_says("tell me everything", 1_000, 1_000);
+        scene.agent_answers(Spoken::of("It is a very long story about a very long day in a very long year."));
+        scene.caller_says("stop please", 5_000, 1_000);
+        scene.agent_answers(Spoken::of("Yes?"));
+        scene.hangs_up(10_000);
+        let story = play(scene);
+        assert_eq!(cuts(&story).len(), 1, "{}", story.timeline);
+        assert_eq!(
+            count(&story, |event| matches!(event, Event::Interrupted { .. })),
+            1,
+            "{}",
+            story.timeline
+        );
+        assert!(story.timeline.contains("agent: Yes? (mark)"), "{}", story.timeline);
+    }
+}
+
+#[test]
+fn its_end_is_waited_for_until_its_words_were_heard() {
+    let mut scene = never_done("");
+    scene.caller_says("that is all", 1_000, 1_000);
+    scene.agent_answers(Spoken::of("Goodbye then, and thank you.").with_tool(ToolCall::of("end_call")));
+    let story = play(scene);
+    assert!(story.timeline.contains("agent: Goodbye then, and thank you. (mark)"), "{}", story.timeline);
+    assert!(story.timeline.ends_with("ended: agent_ended\n"), "{}", story.timeline);
+    // Without a word it is not waited for long.
+    let mut scene = never_done("");
+    scene.caller_says("that is all", 1_000, 1_000);
+    scene.agent_answers(Spoken::of("").with_tool(ToolCall::of("end_call")));
+    let story = play(scene);
+    assert!(story.timeline.ends_with("ended: agent_ended\n"), "{}", story.timeline);
+    assert!(story.outputs.last().is_some_and(|(at, _)| *at < Tick(5_000_000)), "{}", story.timeline);
+}
+
+#[test]
+fn keys_reach_the_agent_as_words() {
+    let mut scene =
+        Scenario::conversation("Press one for sales, or two for anything else that you may want.");
+    for (at, digit) in [(1_500, '1'), (1_800, '2'), (2_100, '#')] {
+        scene.input(at, Input::Carrier(call::CarrierEvent::Dtmf { digit }));
+    }
+    scene.agent_answers(Spoken::of("You chose twelve."));
+    scene.hangs_up(8_000);
+    let story = play(scene);
+    for line in ["told: pressed 1 2", "caller: pressed 1 2", "keys 12", "agent: You chose twelve. (mark)"] {
+        assert!(story.timeline.contains(line), "no {line:?} in {}", story.timeline);
+    }
+    // A key stops the agent that speaks.
+    assert_eq!(story.timeline.matches("clear").count(), 1, "{}", story.timeline);
+}
+
+#[test]
+fn three_vendors_go_on_in_the_agents_place() {
+    for fails_at in [200, 4_500] {
+        let mut scene = Scenario::conversation("Hello.");
+        scene.settings.speech_to_speech_fallback = true;
+        scene.caller_says("tell me everything", 2_000, 1_000);
+        scene.agent_answers(Spoken::of("It is a very long story about a very long day."));
+        scene.agent.fails_at_ms = Some(fails_at);
+        scene.caller_says("what are your hours", 9_000, 1_000);
+        scene.hangs_up(15_000);
+        let story = play(scene);
+        assert_eq!(count(&story, |event| matches!(event, Event::AgentReplaced)), 1, "{}", story.timeline);
+        assert_eq!(count(&story, |event| matches!(event, Event::Greeting)), 1, "{}", story.timeline);
+        let asked = story.moments(|output| matches!(output, Output::Think { .. }));
+        assert!(!asked.is_empty(), "{}", story.timeline);
+        assert!(story.timeline.ends_with("ended: caller_hung_up\n"), "{}", story.timeline);
+    }
+}
+
+#[test]
+fn an_agent_that_fails_is_handed_on_where_that_is_set() {
+    let mut scene = Scenario::conversation("Hello.");
+    scene.settings.failure.then = call::FailureThen::Transfer;
+    scene.agent.fails_at_ms = Some(3_000);
+    let story = play(scene);
+    assert_eq!(count(&story, |event| matches!(event, Event::TransferAsked { .. })), 1, "{}", story.timeline);
+    assert!(story.timeline.ends_with("ended: transferred\n"), "{}", story.timeline);
+}

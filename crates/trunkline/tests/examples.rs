@@ -24,6 +24,7 @@ struct Example {
 const EXAMPLES: &[Example] = &[
     Example { name: "deepgram-flux-anthropic", asked: &["deepgram/", "anthropic/"] },
     Example { name: "deepgram-openai-elevenlabs", asked: &["deepgram/", "openai/chat", "elevenlabs/"] },
+    Example { name: "elevenlabs-agent", asked: &["elevenlabs/signed-url", "elevenlabs/agent"] },
     Example { name: "elevenlabs-gemini", asked: &["elevenlabs/", "gemini/"] },
     Example { name: "english", asked: &["deepgram/", "openai/chat"] },
     Example { name: "fallbacks", asked: &["deepgram/", "openai/chat", "elevenlabs/"] },
@@ -154,6 +155,9 @@ impl Server {
             let name = vendor.to_uppercase();
             command.env(format!("TRUNKLINE__VENDORS__{name}__BASE_URL"), format!("{vendors}{path}"));
             command.env(format!("TRUNKLINE__VENDORS__{name}__KEY"), "test");
+        }
+        if example == "elevenlabs-agent" {
+            command.env("ELEVENLABS_AGENT_ID", "agent_1");
         }
         if example == "local" {
             command.env("TRUNKLINE__VENDORS__LOCAL__BASE_URL", format!("{vendors}/v1"));

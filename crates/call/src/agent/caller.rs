@@ -197,7 +197,27 @@ impl Call {
         }
     }
 
-    fn interrupt_agent(&mut self, at: Tick, length: Micros, out: &mut Vec<Output>) {
+    /// For how long the caller has spoken by now.
+    pub(super) fn spoken_over(&self, at: Tick) -> Micros {
+        let stretch = self.talk.as_ref().and_then(|talk| talk.ears.as_ref()).and_then(Ears::stretch);
+        stretch.map_or(Micros::default(), |stretch| at.since(stretch.began))
+    }
+
+    /// The agent is told of something that the caller did and that is no audio.
+    pub(crate) fn tell_agent(&mut self, at: Tick, told: String, out: &mut Vec<Output>) {
+        let most = self.settings.limits.history_messages;
+        let Some(talk) = &mut self.talk else { return };
+        let turn = talk.new_turn();
+        let Some(conversation) = talk.conversation.as_mut().filter(|conversation| !conversation.gone) else {
+            return;
+        };
+        conversation.caller.last_voice = Some(at);
+        talk.remember(Message::Caller(told.clone()), most);
+        out.push(Output::Event(Event::CallerSaid { turn, at_ms: at.0 / 1000, text: told.clone() }));
+        out.push(Output::Converse(Converse::Told(told)));
+    }
+
+    pub(crate) fn interrupt_agent(&mut self, at: Tick, length: Micros, out: &mut Vec<Output>) {
         let settings = self.settings.clone();
         let turn = self.phase.reply().and_then(|reply| reply.turn);
         let Some(talk) = &mut self.talk else { return };

@@ -30,9 +30,11 @@ struct Piece {
 }
 
 impl Items {
-    /// The utterance that plays this item.
-    pub(super) fn utterance(&self, item: ItemId) -> Option<UtteranceId> {
-        self.pieces.iter().find(|piece| piece.item == item).map(|piece| piece.utterance)
+    /// The utterance that plays this item. Where an item may go on after it was taken as complete (`goes_on`), none
+    /// plays what comes then.
+    pub(super) fn utterance(&self, item: ItemId, goes_on: bool) -> Option<UtteranceId> {
+        let plays = |piece: &&Piece| piece.item == item && (piece.open || !goes_on);
+        self.pieces.iter().rev().find(plays).map(|piece| piece.utterance)
     }
 
     /// Whether an item that is not known yet may still begin.
@@ -84,17 +86,28 @@ impl Items {
 
     /// The reply is over: what comes late of its items is dropped. Gives what the agent must be told about those
     /// that were not heard to their end. `progress` says how much of an utterance was heard, and whether that is
-    /// all that came of it.
+    /// all that came of it. Where items go on after they were taken as complete, the last one that was heard may.
     pub(super) fn withdraw(
         &mut self,
+        goes_on: bool,
         mut progress: impl FnMut(UtteranceId) -> Option<(Micros, bool)>,
     ) -> Vec<Converse> {
         (self.written, self.spoken) = (0, Micros::default());
-        let mut cuts = Vec::new();
+        // An item that went on is several pieces.
+        let mut items: Vec<(ItemId, Micros, bool)> = Vec::new();
         for Piece { item, utterance, open } in self.pieces.drain(..) {
-            self.from = self.from.max(item.0.saturating_add(1));
             let (heard, all) = progress(utterance).unwrap_or_default();
-            if open || !all {
+            let is_cut = open || !all;
+            match items.iter_mut().find(|(known, ..)| *known == item) {
+                Some((_, sum, cut)) => (*sum, *cut) = (Micros(sum.0 + heard.0), *cut || is_cut),
+                None => items.push((item, heard, is_cut)),
+            }
+        }
+        let mut cuts = Vec::new();
+        for (item, heard, is_cut) in items {
+            let next = if is_cut || !goes_on { item.0.saturating_add(1) } else { item.0 };
+            self.from = self.from.max(next);
+            if is_cut {
                 cuts.push(Converse::Cut { item, heard_ms: heard.0 / 1000 });
             }
         }
@@ -120,9 +133,24 @@ mod tests {
             _ => Some((Micros::default(), false)),
         };
         let cut = |item, heard_ms| Converse::Cut { item: ItemId(item), heard_ms };
-        assert_eq!(items.withdraw(heard), [cut(1, 350), cut(2, 0)]);
+        assert_eq!(items.withdraw(false, heard), [cut(1, 350), cut(2, 0)]);
         assert!(items.is_empty());
         assert!(!items.may_begin(ItemId(2)));
         assert!(items.may_begin(ItemId(3)));
+    }
+
+    #[test]
+    fn what_was_heard_may_go_on_where_nobody_says_that_it_is_complete() {
+        let mut items = Items::default();
+        items.begin(ItemId(0), UtteranceId(0));
+        assert_eq!(items.utterance(ItemId(0), true), Some(UtteranceId(0)));
+        items.finish(ItemId(0));
+        assert_eq!(items.utterance(ItemId(0), false), Some(UtteranceId(0)));
+        assert_eq!(items.utterance(ItemId(0), true), None);
+        assert_eq!(items.withdraw(true, |_| Some((Micros::from_ms(900), true))), []);
+        assert!(items.may_begin(ItemId(0)), "it may say more");
+        items.begin(ItemId(0), UtteranceId(1));
+        assert_eq!(items.withdraw(true, |_| Some((Micros::from_ms(20), false))).len(), 1);
+        assert!(!items.may_begin(ItemId(0)), "it was cut");
     }
 }

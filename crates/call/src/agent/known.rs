@@ -6,7 +6,7 @@ use records::EndReason;
 use crate::phase::{Listening, Phase};
 use crate::reply::{Purpose, Reply, ReplyClock};
 use crate::settings::ms;
-use crate::{Call, Converse, Event, Fault, Output, Recorded, Say, Tick, Timer, VendorRole};
+use crate::{Call, Converse, Event, FailureThen, Fault, Output, Recorded, Say, Tick, Timer, VendorRole};
 
 /// After so many answers in a row that never came, the agent counts as gone.
 const MOST_MISSED: u32 = 2;
@@ -40,7 +40,7 @@ impl Call {
 
     /// The agent made no progress for too long.
     pub(crate) fn agent_timer(&mut self, at: Tick, out: &mut Vec<Output>) {
-        if self.agent_tool_late(at, out) {
+        if self.agent_tool_late(at, out) || self.agent_settles(at, out) {
             return;
         }
         Self::happened(out, Event::TimedOut { timer: Timer::Agent });
@@ -72,11 +72,16 @@ impl Call {
         }
     }
 
-    /// The agent is gone: what it said is played to its end, then the caller hears an apology that needs no
-    /// vendor, and the call ends.
+    /// The agent is gone. Where recogniser, model and voice stand ready, they go on; else what it said is played to
+    /// its end, then the caller hears an apology that needs no vendor, and the call ends or is handed on.
     pub(super) fn agent_failed(&mut self, at: Tick, fault: Fault, out: &mut Vec<Output>) {
         let why = fault.why.clone();
         self.agent_fault(fault, out);
+        let is_last = self.phase.reply().is_some_and(|reply| reply.then_end.is_some());
+        if self.settings.speech_to_speech_fallback && !is_last {
+            return self.replace_agent(at, out);
+        }
+        let transfers = self.settings.failure.then == FailureThen::Transfer;
         let Some(talk) = &mut self.talk else { return };
         let Some(conversation) = &mut talk.conversation else { return };
         (conversation.gone, conversation.due) = (true, None);
@@ -95,7 +100,11 @@ impl Call {
         }
         reply.purpose = Purpose::Goodbye;
         let says_goodbye = reply.then_end.is_some();
-        let reason = *reply.then_end.get_or_insert(EndReason::VendorsDown);
+        let usual = if transfers { EndReason::Transferred } else { EndReason::VendorsDown };
+        let reason = *reply.then_end.get_or_insert(usual);
+        if transfers && !says_goodbye {
+            Self::happened(out, Event::TransferAsked { target: String::new() });
+        }
         Self::happened(out, Event::Closing { reason });
         self.close_with(at, says_goodbye, out);
     }

@@ -29,6 +29,11 @@ impl Tools {
         self.running.is_empty()
     }
 
+    /// Nobody waits for their results any more.
+    pub(super) fn forget(&mut self) {
+        self.running.clear();
+    }
+
     /// When the first of them has taken too long.
     pub(super) fn due(&self) -> Option<Tick> {
         self.running.iter().map(|running| running.due).min()
@@ -50,6 +55,7 @@ struct Running {
 impl Call {
     pub(super) fn agent_tool(&mut self, at: Tick, call: ToolCall, out: &mut Vec<Output>) {
         let (tools, tool_ms) = (self.settings.tools.clone(), self.settings.limits.tool_ms);
+        let speaks = self.talk.as_ref().is_some_and(|talk| talk.playout.has_any_audio());
         let Some(conversation) = self.conversation() else { return };
         let turn = conversation.turn;
         let ToolCall { id, name, arguments, .. } = call;
@@ -67,8 +73,8 @@ impl Call {
         }
         let tool = ToolId(conversation.tools.next);
         conversation.tools.next += 1;
-        // Until it has run, nothing is due from the agent.
-        conversation.due = None;
+        // Until it has run, nothing is due from the agent but the end of what it says.
+        conversation.due = conversation.due.filter(|_| conversation.never_done && speaks);
         let due = at + ms(tool_ms);
         conversation.tools.running.push(Running { tool, turn, id, name: name.clone(), began: at, due });
         out.push(Output::RunTool { tool, name, arguments });
@@ -88,10 +94,10 @@ impl Call {
         let turn = conversation.turn;
         let (result, ok) = match name.as_str() {
             // Both are done when its words were heard; it is not asked for more.
-            END_CALL => return conversation.ending = Some(EndReason::AgentEnded),
+            END_CALL => return self.agent_wants_end(at, EndReason::AgentEnded),
             TRANSFER => {
-                conversation.ending = Some(EndReason::Transferred);
-                return Self::happened(out, Event::TransferAsked { target: text("target") });
+                Self::happened(out, Event::TransferAsked { target: text("target") });
+                return self.agent_wants_end(at, EndReason::Transferred);
             }
             RECORD_RESULT => {
                 let value = match given.get("value") {
@@ -140,7 +146,7 @@ impl Call {
             result.truncate(end.unwrap_or_default());
         }
         conversation.told_result = conversation.answering;
-        out.push(Output::Converse(Converse::ToolResult { id, result }));
+        out.push(Output::Converse(Converse::ToolResult { id, result, failed: !ok }));
         match &self.phase {
             Phase::Listening(_) => self.expect_answer(at),
             Phase::Thinking(_) => {

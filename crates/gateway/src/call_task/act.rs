@@ -78,13 +78,22 @@ impl CallTask {
         {
             self.vendors = ready;
         }
-        let mut opened = self.vendors.open(agent, rate);
+        let record = self.keeper.record();
+        let mut opened = self.vendors.open(agent, rate, Some(record));
         if matches!(opened, Err(Unheard::NoRoom(_))) && gateway.prepared.give_up() > 0 {
-            opened = self.vendors.open(agent, rate);
+            opened = self.vendors.open(agent, rate, Some(record));
         }
         let unheard = opened.err()?;
         tracing::error!(?unheard, "nothing listens to this call");
         Some(unheard.told(agent))
+    }
+
+    /// Recogniser, model and voice go on in the place of a speech-to-speech agent. Gives what the core is to be told
+    /// when nothing listens.
+    fn replace_agent(&mut self) -> Option<Input> {
+        let unheard = self.vendors.replace_partner(&self.agent, self.carrier.rate).err()?;
+        tracing::error!(?unheard, "nothing listens in the agent's place");
+        Some(unheard.as_lost())
     }
 
     /// Puts what vendors noted into the record.
@@ -108,6 +117,7 @@ impl CallTask {
                     return self.open_vendors();
                 }
             }
+            Event::AgentReplaced => return self.replace_agent(),
             Event::CarrierDelay { carrier_us, .. } => {
                 self.gateway.metrics.carrier(Duration::from_micros(*carrier_us));
             }

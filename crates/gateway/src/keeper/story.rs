@@ -152,12 +152,27 @@ impl Keeper {
                     results.insert(name.clone(), value.clone());
                 }
             }
+            Event::AgentCorrected { text } => self.agent_corrected(text),
             Event::TransferAsked { target } => self.record_mut().transfer = Some(target.clone()),
             Event::Interrupted { .. } => self.record_mut().counters.interruptions += 1,
             Event::Resumed { .. } => self.record_mut().counters.false_interruptions += 1,
             Event::Reattached { .. } => self.record_mut().counters.reconnects += 1,
             other => self.mishap(at.0 / 1_000, other),
         }
+    }
+
+    /// The agent said less of its last words than was thought: nobody has heard what was not said.
+    fn agent_corrected(&mut self, said: &str) {
+        // What was cut ends in dots, or where the cut was.
+        let said = said.trim_end().trim_end_matches(['.', '\u{2026}', '-']).trim_end();
+        let turns = &mut self.record_mut().turns;
+        let last = turns.iter_mut().rev().find(|turn| turn.speaker == Speaker::Agent);
+        let Some(turn) = last.filter(|turn| !turn.unheard.is_empty()) else { return };
+        let Some(unsaid) = turn.text.strip_prefix(said).filter(|unsaid| !unsaid.trim().is_empty()) else {
+            return;
+        };
+        turn.unheard = format!("{} {}", unsaid.trim(), turn.unheard);
+        turn.text.truncate(said.len());
     }
 
     /// Puts an event that tells of something gone wrong on the call's timeline.
@@ -174,6 +189,8 @@ impl Keeper {
                 ("tool_failed", name.clone(), format!("after {took_ms} ms"))
             }
             Event::Underrun { gap_ms, .. } => ("underrun", String::new(), format!("{gap_ms} ms")),
+            Event::AgentStep { step, detail } => ("agent_step", step.clone(), detail.clone()),
+            Event::AgentReplaced => ("agent_replaced", String::new(), String::new()),
             Event::Detached => ("detached", String::new(), String::new()),
             _ => return,
         };

@@ -2,7 +2,8 @@
 
 use audio::SampleRate;
 use call::{Converse, Conversed, Fault, FaultClass, Heard, Input, Listen, SpeechId};
-use providers::{ConverseSpec, Converser, ListenSpec, Recogniser, Refused};
+use providers::{CallFacts, ConverseSpec, Converser, ListenSpec, Recogniser, Refused};
+use records::CallRecord;
 
 use super::Vendors;
 use crate::agent::Agent;
@@ -35,14 +36,22 @@ pub(crate) enum Unheard {
 impl Unheard {
     /// What the core is told of it.
     pub(crate) fn told(self, agent: &Agent) -> Input {
-        let fault = match self {
+        if agent.settings.converses() {
+            return Input::Conversed(Conversed::Failed(self.fault()));
+        }
+        self.as_lost()
+    }
+
+    /// The same where it is the recogniser that is not there.
+    pub(crate) fn as_lost(self) -> Input {
+        Input::Heard { speech: SpeechId(0), what: Heard::Lost(self.fault()) }
+    }
+
+    fn fault(self) -> Fault {
+        match self {
             Self::NoRoom(why) => Fault::new(FaultClass::Busy, why),
             Self::Unavailable(why) => Fault::local(why),
-        };
-        if agent.settings.converses() {
-            return Input::Conversed(Conversed::Failed(fault));
         }
-        Input::Heard { speech: SpeechId(0), what: Heard::Lost(fault) }
     }
 }
 
@@ -56,11 +65,8 @@ impl From<Refused> for Unheard {
 }
 
 impl Vendors {
-    /// Opens what listens. Opened already, it stays as it is.
+    /// Opens the recogniser. Opened already, it stays as it is.
     pub(super) fn open_ears(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), Unheard> {
-        if agent.settings.converses() {
-            return self.open_partner(agent, rate);
-        }
         if matches!(self.ears, Ears::Open(_)) {
             return Ok(());
         }
@@ -81,7 +87,18 @@ impl Vendors {
         }
     }
 
-    fn open_partner(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), Unheard> {
+    /// The speech-to-speech agent is not wanted any more.
+    pub(super) fn dismiss_partner(&mut self) {
+        self.partner = Partner::Absent("others have taken its place".to_owned());
+    }
+
+    /// Opens the speech-to-speech agent, which is told of the `call` where there is one already.
+    pub(super) fn open_partner(
+        &mut self,
+        agent: &Agent,
+        rate: SampleRate,
+        call: Option<&CallRecord>,
+    ) -> Result<(), Unheard> {
         if matches!(self.partner, Partner::Open(_)) {
             return Ok(());
         }
@@ -90,9 +107,11 @@ impl Vendors {
             return Ok(());
         };
         let spec = ConverseSpec {
+            call: call.map(facts).unwrap_or_default(),
             rate,
             language: agent.language.clone(),
             system: agent.settings.prompt.clone(),
+            greeting: agent.settings.greeting.clone(),
             tools: agent.settings.tools.offered(),
         };
         match vendor.open(&spec, self.answers()) {
@@ -147,5 +166,14 @@ impl Vendors {
             Ears::Unopened => "the stream has not started".to_owned(),
         };
         finished.map(|speech| Input::Heard { speech, what: Heard::Failed(Fault::local(failure)) })
+    }
+}
+
+fn facts(record: &CallRecord) -> CallFacts {
+    CallFacts {
+        id: record.id.clone(),
+        from: record.from.clone(),
+        to: record.to.clone(),
+        custom: record.custom.clone(),
     }
 }

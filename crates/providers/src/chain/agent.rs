@@ -31,6 +31,10 @@ impl SpeechToSpeech for AgentChain {
         name(&self.ways)
     }
 
+    fn needs_call(&self) -> bool {
+        self.ways.iter().any(|way| way.link.role.needs_call())
+    }
+
     fn open(&self, spec: &ConverseSpec, answers: Answers) -> Result<Box<dyn Converser>, Refused> {
         self.health.asked();
         let mut tried = vec![false; self.ways.len()];

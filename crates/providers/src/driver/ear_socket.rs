@@ -269,7 +269,7 @@ impl Talk for EarTalk {
         self.session.close(&mut out.send);
     }
 
-    fn closed(&self, code: Option<u16>, reason: &str) -> Fault {
+    fn closed(&mut self, code: Option<u16>, reason: &str) -> Fault {
         self.session.closed(code, reason)
     }
 }

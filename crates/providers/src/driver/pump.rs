@@ -57,7 +57,7 @@ pub(super) trait Talk: Send {
     /// The call needs it no more.
     fn finish(&mut self, out: &mut Out);
     /// What a closing by the vendor means.
-    fn closed(&self, code: Option<u16>, reason: &str) -> Fault;
+    fn closed(&mut self, code: Option<u16>, reason: &str) -> Fault;
 }
 
 /// How a talk ended.

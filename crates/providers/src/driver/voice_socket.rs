@@ -325,7 +325,7 @@ impl Talk for VoiceTalk {
         self.session.finish(&mut out.send);
     }
 
-    fn closed(&self, code: Option<u16>, reason: &str) -> Fault {
+    fn closed(&mut self, code: Option<u16>, reason: &str) -> Fault {
         self.session.closed(code, reason)
     }
 }

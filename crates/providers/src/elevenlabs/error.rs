@@ -51,6 +51,16 @@ pub(super) fn closed(code: Option<u16>, reason: &str) -> Fault {
     Fault::new(class, format!("it closed {code}{}{reason}", if reason.is_empty() { "" } else { ": " }))
 }
 
+/// What it means that ElevenLabs closed an agent's socket, which it does with 1002 for what went wrong on its side
+/// and with 1008 for what it was sent.
+pub(super) fn agent_closed(code: Option<u16>, reason: &str) -> Fault {
+    let fault = closed(code, reason);
+    match (code, class_of_text(reason)) {
+        (Some(1002), None) => Fault { class: FaultClass::Busy, ..fault },
+        _ => fault,
+    }
+}
+
 /// The class of one of ElevenLabs' words for an error.
 pub(super) fn class_of(word: &str) -> Option<FaultClass> {
     Some(match word {
@@ -74,6 +84,18 @@ pub(super) fn class_of(word: &str) -> Option<FaultClass> {
         | "input_error"
         | "chunk_size_exceeded"
         | "invalid_input_message" => FaultClass::Config,
+        // Of an agent's socket.
+        "override_error"
+        | "missing_dynamic_variable"
+        | "invalid_message"
+        | "missing_fields"
+        | "value_error"
+        | "safety_violation"
+        | "agent_not_found" => FaultClass::Config,
+        "llm_timeout" | "asr_transcription_error" | "tts_cascade_error" | "unknown_websocket_crash" => {
+            FaultClass::Busy
+        }
+        "transport_receive_timeout" => FaultClass::Idle,
         "session_time_limit_exceeded" => FaultClass::Lifetime,
         "insufficient_audio_activity" | "input_timeout_exceeded" => FaultClass::Idle,
         _ => return None,

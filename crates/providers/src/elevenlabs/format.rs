@@ -40,7 +40,7 @@ fn own(options: &DialectOptions) -> Option<Format> {
 
 impl Format {
     /// Understands a name.
-    fn of_name(name: &str) -> Option<Self> {
+    pub(super) fn of_name(name: &str) -> Option<Self> {
         match name {
             "ulaw_8000" => Some(Self::MuLaw),
             "alaw_8000" => Some(Self::ALaw),

@@ -84,9 +84,9 @@ impl Refuses for Realtime {
 }
 
 impl AgentSocketDialect for Realtime {
-    fn connect(&self, _: &ConverseSpec) -> SocketRequest {
+    fn connect(&self, _: &ConverseSpec, _: Option<&[u8]>) -> Result<SocketRequest, Fault> {
         let model = self.options.role.model.as_deref().unwrap_or(MODEL);
-        setup::connect(&self.options, ("model", model))
+        Ok(setup::connect(&self.options, ("model", model)))
     }
 
     fn session(&self, spec: &ConverseSpec) -> Box<dyn AgentSession> {

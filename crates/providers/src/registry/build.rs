@@ -9,7 +9,7 @@ use crate::dialect::{EarDialect, EarSocketDialect, ModelDialect, VoiceDialect, V
 use crate::driver::{
     HttpEar, HttpModel, HttpVoice, Net, Patience, Probe, SocketAgent, SocketEar, SocketVoice, TokenSource,
 };
-use crate::elevenlabs::{ElevenVoice, ElevenVoiceSocket, Scribe, ScribeSocket};
+use crate::elevenlabs::{ElevenAgent, ElevenVoice, ElevenVoiceSocket, Scribe, ScribeSocket};
 use crate::google::{Gemini, GoogleEar, GoogleVoice};
 use crate::openai::{Chat, Realtime, RealtimeTranscription, Speech, Transcriptions};
 use crate::{
@@ -138,6 +138,10 @@ pub(super) fn agent(plan: LinkPlan, shell: &Shell<'_>) -> Result<Built<dyn Speec
     match way.api {
         Api::Openai => {
             let dialect = Arc::new(Realtime::new(options));
+            built!(patient!(SocketAgent::new(link, dialect, shell.net.clone()), deadline), way, deadline)
+        }
+        Api::Elevenlabs => {
+            let dialect = Arc::new(ElevenAgent::new(options));
             built!(patient!(SocketAgent::new(link, dialect, shell.net.clone()), deadline), way, deadline)
         }
         _ => Err(missing(&link)),

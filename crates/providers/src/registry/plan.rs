@@ -195,6 +195,17 @@ pub(crate) fn plan(vendors: &VendorTable, role: Role, entry: &Entry) -> Result<P
         let place = if role == Role::TextToSpeech { &mut options.voice } else { &mut options.model };
         *place = Some(choice.clone());
     }
+    if (api, role) == (Api::Elevenlabs, Role::SpeechToSpeech) && options.model.is_none() {
+        return Err(Misfit::Vendor {
+            vendor: entry.vendor.clone(),
+            key: "speech_to_speech.model",
+            why: format!(
+                "which agent is not said; write \"{}:AGENT_ID\", or set it here, in keys.elevenlabs_agent or as \
+                 ELEVENLABS_AGENT_ID in the environment",
+                entry.vendor
+            ),
+        });
+    }
     // An account of the Cloud APIs goes before a key, which is Gemini's then.
     let has_account = has_account(api, role, vendor);
     let link = |way: &'static Way| {
@@ -254,6 +265,10 @@ fn base(text: &str) -> Result<Url, String> {
 /// Whether a key is missing. Servers of one's own often have none: those that speak OpenAI's API elsewhere, and
 /// all that are reached without TLS.
 fn needs_key(api: Api, role: Role, vendor: &VendorOptions) -> bool {
+    // A public agent of ElevenLabs' is open to everybody.
+    if (api, role) == (Api::Elevenlabs, Role::SpeechToSpeech) {
+        return false;
+    }
     let is_own = vendor.base_url.as_ref().is_some_and(|url| api == Api::Openai || url.starts_with("http://"));
     vendor.key.is_none() && !is_own && !has_account(api, role, vendor)
 }

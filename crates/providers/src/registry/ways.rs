@@ -107,4 +107,15 @@ pub(super) const WAYS: &[Way] = &[
     },
     voice(Api::Elevenlabs, Transport::Websocket, ELEVENLABS, "many utterances on one connection"),
     voice(Api::Elevenlabs, Transport::Http, ELEVENLABS, "a request for each utterance"),
+    Way {
+        role: Role::SpeechToSpeech,
+        rates: &Rate::ALL,
+        encodings: &["mulaw", "linear16"],
+        ..voice(
+            Api::Elevenlabs,
+            Transport::Websocket,
+            ELEVENLABS,
+            "a conversational agent: listens, thinks and speaks",
+        )
+    },
 ];

@@ -8,7 +8,7 @@ use call::{
 use http::Method;
 use providers::dialect::{
     AgentSession, AgentSocketDialect, AudioDecoder, Body, EarDialect, EarSession, EarSocketDialect, Flow,
-    Frame, HttpRequest, ModelDecoder, ModelDialect, Refusal, Refuses, SocketRequest, VoiceDialect,
+    Frame, HttpRequest, ModelDecoder, ModelDialect, Parting, Refusal, Refuses, SocketRequest, VoiceDialect,
     VoiceSession, VoiceSocketDialect,
 };
 use providers::{ConverseSpec, ListenSpec, VoiceSpec};
@@ -315,8 +315,8 @@ impl VoiceSession for Speaking {
 }
 
 impl AgentSocketDialect for Plain {
-    fn connect(&self, _spec: &ConverseSpec) -> SocketRequest {
-        self.socket("converse")
+    fn connect(&self, _: &ConverseSpec, _: Option<&[u8]>) -> Result<SocketRequest, Fault> {
+        Ok(self.socket("converse"))
     }
 
     fn session(&self, _spec: &ConverseSpec) -> Box<dyn AgentSession> {
@@ -376,7 +376,7 @@ impl AgentSession for Conversing {
 
     fn keep_alive(&mut self, _send: &mut Vec<Frame>) {}
 
-    fn closed(&self, code: Option<u16>, reason: &str) -> Fault {
-        closed(code, reason)
+    fn closed(&self, code: Option<u16>, reason: &str) -> Parting {
+        Parting::Failed(closed(code, reason))
     }
 }

@@ -20,6 +20,8 @@ pub struct Partner {
     pub faster: u64,
     /// From the end of the turn to the caller's words. `None`: they never come.
     pub transcript_ms: Option<u64>,
+    /// It never says that an answer is complete, and says when it stops for the caller.
+    pub never_done: bool,
     /// When it fails for good.
     pub fails_at_ms: Option<u64>,
     pub(super) replies: VecDeque<Spoken>,
@@ -59,6 +61,7 @@ impl Default for Partner {
             letter_ms: 60,
             faster: 5,
             transcript_ms: Some(400),
+            never_done: false,
             fails_at_ms: None,
             replies: VecDeque::new(),
         }

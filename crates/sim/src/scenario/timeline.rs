@@ -76,6 +76,9 @@ fn of_event(event: &Event) -> Option<String> {
             format!("tool {name} {}", if *ok { "done" } else { "failed" })
         }
         Event::Result { name, value } => format!("result {name} = {value}"),
+        Event::AgentStep { step, detail } => format!("step {step} {detail}").trim_end().to_owned(),
+        Event::AgentCorrected { text } => format!("corrected: {text}"),
+        Event::AgentReplaced => "agent replaced".to_owned(),
         Event::TransferAsked { target } => format!("transfer to {target}").trim_end().to_owned(),
         Event::Digits { digits } => format!("keys {digits}"),
         Event::Filler { .. } => "filler".to_owned(),

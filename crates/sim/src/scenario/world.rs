@@ -103,13 +103,15 @@ impl World {
         let started = inputs.iter().find(|(_, input)| {
             matches!(input, Input::Carrier(CarrierEvent::Start(_) | CarrierEvent::Audio(_)))
         });
-        if let Some((at, _)) = started {
-            world.comes(*at + FRAME, Coming::Frame);
+        let started = started.map(|(at, _)| *at);
+        if let Some(at) = started {
+            world.comes(at + FRAME, Coming::Frame);
         }
         for (at, input) in inputs {
             world.comes(at, Coming::Input(input));
         }
-        world.agent_may_fail();
+        let begins = started.unwrap_or_default() + Micros::from_ms(1);
+        world.agent_begins(begins);
         world
     }
 

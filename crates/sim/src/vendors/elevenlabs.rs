@@ -5,9 +5,10 @@
 //! `x-busy` (429 `system_busy`), `x-validation` (422 with a list), `x-too-big` (the voice's socket closes with 1009),
 //! `x-snake` (`context_id` and `is_final`), `x-no-final` (a context never says that it is over), `x-auto-commit`
 //! (Scribe commits by itself after each second of speech), and for Scribe's socket any type of error message, such as
-//! `x-quota_exceeded`.
+//! `x-quota_exceeded`. What goes wrong with an agent stands at [`agent`].
 
 mod access;
+mod agent;
 mod scribe;
 mod scribe_socket;
 mod socket;
@@ -33,4 +34,5 @@ pub(super) fn routes(world: &World) -> Router {
         .route("/v1/speech-to-text/realtime", get(scribe_socket::socket))
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .with_state(world.clone())
+        .merge(agent::routes(world))
 }

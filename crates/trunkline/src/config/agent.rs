@@ -32,6 +32,7 @@ pub(crate) struct Agent {
     #[serde(deserialize_with = "list")]
     pub(crate) text_to_speech: Vec<String>,
     pub(crate) speech_to_speech: Option<String>,
+    pub(crate) speech_to_speech_fallback: bool,
     pub(crate) script: Option<PathBuf>,
     pub(crate) phrases: Vec<String>,
     pub(crate) turn: call::Turn,
@@ -62,6 +63,7 @@ impl Default for Agent {
             language_model: vec!["scripted".to_owned()],
             text_to_speech: vec!["flite:slt".to_owned()],
             speech_to_speech: None,
+            speech_to_speech_fallback: false,
             script: None,
             phrases: Vec::new(),
             turn: call::Turn::default(),
@@ -90,6 +92,7 @@ impl Agent {
     /// The roles that this agent has a use for.
     pub(crate) fn roles(&self) -> &'static [Role] {
         match (self.kind, &self.speech_to_speech) {
+            (call::AgentKind::Assistant, Some(_)) if self.speech_to_speech_fallback => &Role::ALL,
             (call::AgentKind::Assistant, Some(_)) => &[Role::SpeechToSpeech],
             (call::AgentKind::Assistant, None) => {
                 &[Role::SpeechToText, Role::LanguageModel, Role::TextToSpeech]
@@ -104,6 +107,7 @@ impl Agent {
         call::Settings {
             agent: self.kind,
             speech_to_speech: self.speech_to_speech.is_some(),
+            speech_to_speech_fallback: self.speech_to_speech_fallback,
             greeting: self.greeting.clone(),
             greeting_fallback: self.greeting_fallback,
             prompt: self.prompt.clone(),

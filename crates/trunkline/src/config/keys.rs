@@ -33,6 +33,7 @@ pub(crate) const LISTS: &[&str] = &[
     "outbound.countries",
     "outbound.blocked_prefixes",
     "outbound.allowed_prefixes",
+    "vendors.*.ROLE.overrides",
     "agents.*.phrases",
     "agents.*.barge_in.back_channel",
     "agents.*.speech_to_text",
@@ -159,6 +160,16 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("vendors.*.ROLE.voice", "The voice, where an agent's list names none."),
     key("vendors.*.ROLE.language", "The language, where the vendor is not to be told the agent's."),
+    key(
+        "vendors.*.ROLE.overrides",
+        "For an agent that is set up at the vendor, which of our settings go before its own: `prompt`, `greeting`, \
+         `language`, `voice`. The vendor must allow them.",
+    ),
+    key(
+        "vendors.*.ROLE.keys",
+        "How such an agent is told of pressed keys: `message` (it answers) or `context` (it knows).",
+    ),
+    key("vendors.*.ROLE.tell_numbers", "Whether such an agent is told who called whom."),
     key("vendors.*.ROLE.transport", "`auto` (the WebSocket, then HTTP), `websocket` or `http`."),
     key("vendors.*.ROLE.deadline_ms", "How long it may make no progress before the next way is taken."),
     key("vendors.*.ROLE.query", "A table of query parameters, before and beside our own."),
@@ -259,6 +270,10 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "agents.*.speech_to_speech",
         "A vendor that listens, thinks and speaks in one; where it is set, the three lists stand back.",
+    ),
+    key(
+        "agents.*.speech_to_speech_fallback",
+        "Whether the three lists take that vendor's place in the middle of a call, when it fails.",
     ),
     key(
         "agents.*.script",

@@ -18,6 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ::config::{Value, ValueKind};
+use providers::Api;
 
 pub(crate) use agent::Agent;
 pub(crate) use problem::{Problem, Problems, suggestion};
@@ -105,6 +106,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Problems> {
         sources.environment.get("CREDENTIALS_DIRECTORY").map(String::as_str),
         place,
     );
+    imply_hosted_agent(&mut config);
     apply_port(&mut config, layers::port(&sources.environment)?, &mut origins);
     let place = |path: &str| origin_of(path, &origins, &places);
     problems.extend(check::check(&config, place));
@@ -146,6 +148,18 @@ fn complete_agents(tree: &mut Tree) -> Result<(), Problems> {
     tree.insert("agents".to_owned(), Value::new(None, ValueKind::Table(agents)));
     tree.insert("agent_defaults".to_owned(), Value::new(None, ValueKind::Table(shared)));
     Ok(())
+}
+
+/// The id of an agent at ElevenLabs that is set for all is that of every vendor there that names none.
+fn imply_hosted_agent(config: &mut Config) {
+    let Some(id) = config.keys.elevenlabs_agent.clone().filter(|id| !id.is_empty()) else { return };
+    let usual = Api::Elevenlabs.as_str();
+    config.vendors.entry(usual.to_owned()).or_default();
+    for (name, vendor) in &mut config.vendors {
+        if vendor.api == Some(Api::Elevenlabs) || (vendor.api.is_none() && name == usual) {
+            vendor.speech_to_speech.model.get_or_insert_with(|| id.clone());
+        }
+    }
 }
 
 /// `PORT` is what a platform says it will connect to. It gives way to a `listen` that was set, and opens all

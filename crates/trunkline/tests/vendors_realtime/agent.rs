@@ -138,7 +138,11 @@ async fn a_tool_is_asked_for_and_its_result_is_answered() {
         .collect();
     assert_eq!(asked.len(), 1, "{:?}", talk.summary());
     assert_eq!((asked[0].name.as_str(), asked[0].arguments.as_str()), ("lookup", r#"{"order":7}"#));
-    talk.tell(Converse::ToolResult { id: asked[0].id.clone(), result: "on its way".to_owned() });
+    talk.tell(Converse::ToolResult {
+        id: asked[0].id.clone(),
+        result: "on its way".to_owned(),
+        failed: false,
+    });
     talk.done().await;
     assert_eq!(talk.item(1).0, "It is on its way.");
     assert_eq!(bench.noted("result: ").await, "result: on its way");

@@ -18,7 +18,7 @@ use crate::support::{Bench, LONG};
 static RECORDED: &[u8] = include_bytes!("../../../audio/tests/fixtures/speech.wav");
 
 /// A gateway whose only agent is a speech-to-speech one.
-struct Server {
+pub(crate) struct Server {
     address: std::net::SocketAddr,
     data: tempfile::TempDir,
     stop: CancellationToken,
@@ -26,15 +26,20 @@ struct Server {
 
 impl Server {
     fn start(bench: &Bench, key: &str, settings: Settings) -> Self {
-        let agent = Agent {
+        Self::of(Agent {
             speech_to_speech: Some(Arc::new(bench.vendor(key, "{}"))),
             call_log: true,
             ..Agent::new("realtime", settings)
-        };
+        })
+    }
+
+    /// A gateway whose only agent is this one.
+    pub(crate) fn of(agent: Agent) -> Self {
+        let name = agent.name.clone();
         let agents: Agents = [(agent.name.clone(), Arc::new(agent))].into();
         let data = tempfile::tempdir().expect("there is room for a folder");
         let store = Store::open(data.path()).expect("a new folder is a store");
-        let config = Config { default_agent: "realtime".to_owned(), ..Config::default() };
+        let config = Config { default_agent: name, ..Config::default() };
         let gateway = Gateway::new(config, agents, Some(store)).expect("the agent is there");
         let listener = bind("127.0.0.1:0".parse().expect("an address")).expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
@@ -43,14 +48,14 @@ impl Server {
         Self { address, data, stop }
     }
 
-    async fn phone(&self, steps: Vec<Step>) -> PhoneReport {
+    pub(crate) async fn phone(&self, steps: Vec<Step>) -> PhoneReport {
         let mut plan = CallPlan::new(format!("ws://{}/voicebot/ws?sample-rate=8000", self.address));
         (plan.steps, plan.patience) = (steps, Duration::from_secs(6));
         Phone::call(plan, |_| {}).await.expect("the gateway takes the call")
     }
 
     /// The call's record and its log, once they are final.
-    async fn kept(&self) -> (Value, String) {
+    pub(crate) async fn kept(&self) -> (Value, String) {
         let looking = async {
             loop {
                 if let Some(kept) = look(self.data.path()) {
@@ -85,7 +90,7 @@ fn look(folder: &std::path::Path) -> Option<(Value, String)> {
     None
 }
 
-fn settings(greeting: &str) -> Settings {
+pub(crate) fn settings(greeting: &str) -> Settings {
     Settings {
         agent: AgentKind::Assistant,
         speech_to_speech: true,
@@ -95,24 +100,24 @@ fn settings(greeting: &str) -> Settings {
     }
 }
 
-fn speech(label: &str, for_ms: u64) -> Speech {
+pub(crate) fn speech(label: &str, for_ms: u64) -> Speech {
     let all = wav::read(RECORDED).expect("the recording is part of the program").to_mono();
     let samples = &all[..SampleRate::HZ_8000.samples(for_ms * 1000)];
     Speech { label: label.to_owned(), pcm: Pcm::from(samples) }
 }
 
-fn texts(record: &Value, speaker: &str) -> Vec<String> {
+pub(crate) fn texts(record: &Value, speaker: &str) -> Vec<String> {
     let turns = record["turns"].as_array().cloned().unwrap_or_default();
     let of = turns.iter().filter(|turn| turn["speaker"] == speaker);
     of.filter_map(|turn| turn["text"].as_str().map(str::to_owned)).collect()
 }
 
 /// A report without the recording.
-fn told(report: &PhoneReport) -> String {
+pub(crate) fn told(report: &PhoneReport) -> String {
     serde_json::to_string(report).expect("a report is plain")
 }
 
-fn replays(log: &str) {
+pub(crate) fn replays(log: &str) {
     let replay = call::log::replay(log, |_| Ok(())).expect("a call's own log can be read");
     assert_eq!((replay.differences, replay.cut), (vec![], false));
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use audio::{Pcm, SampleRate, tone};
 use call::{Converse, Conversed, FaultClass, Heard, Input, ItemId, Listen, SpeechId, Tool};
 use providers::driver::{Net, NetOptions, SocketAgent, SocketEar};
+use providers::elevenlabs::ElevenAgent;
 use providers::openai::{Realtime, RealtimeTranscription};
 use providers::{
-    Answers, ConverseSpec, Converser, DialectOptions, LinkId, ListenSpec, Recogniser, Role, RoleOptions,
-    SpeechToSpeech as _, SpeechToText as _, Transport,
+    Answers, CallFacts, ConverseSpec, Converser, DialectOptions, LinkId, ListenSpec, Recogniser, Role,
+    RoleOptions, SpeechToSpeech as _, SpeechToText as _, Transport,
 };
 use serde_json::Value;
 use sim::vendors::{Delays, Seen, VendorServer, World};
@@ -65,6 +66,26 @@ impl Bench {
     }
 
     pub(crate) fn talk_at(&self, rate: SampleRate, key: &str, body: &str) -> Talking {
+        Self::talk_to(&self.vendor(key, body), rate)
+    }
+
+    /// ElevenLabs' agent with this key and these options; a key of `public:ID` is a public agent.
+    pub(crate) fn eleven(&self, key: &str, role: RoleOptions) -> SocketAgent {
+        let public = key.strip_prefix("public:");
+        let model = Some(public.unwrap_or("agent_1").to_owned());
+        let base = self.server.url().parse().expect("an address of our own");
+        let options = DialectOptions {
+            base,
+            key: public.is_none().then(|| key.to_owned().into()),
+            headers: std::collections::BTreeMap::new(),
+            role: RoleOptions { model, ..role },
+        };
+        let link = LinkId::new("elevenlabs", Role::SpeechToSpeech, Transport::Websocket);
+        SocketAgent::new(link, Arc::new(ElevenAgent::new(options)), self.net.clone())
+    }
+
+    /// A conversation with this vendor.
+    pub(crate) fn talk_to(vendor: &SocketAgent, rate: SampleRate) -> Talking {
         let (to, inbox) = mpsc::channel(64);
         let lookup = Tool {
             name: "lookup".to_owned(),
@@ -72,13 +93,21 @@ impl Bench {
             parameters: serde_json::json!({ "type": "object", "properties": {} }),
             side_effects: false,
         };
+        let call = CallFacts {
+            id: "call_7".to_owned(),
+            from: Some("+911".to_owned()),
+            to: None,
+            custom: [("candidate_name".to_owned(), "Ana".to_owned())].into(),
+        };
         let spec = ConverseSpec {
+            call,
             rate,
             language: "en-IN".to_owned(),
             system: "You answer for a clinic.".to_owned(),
+            greeting: "Hello, this is the clinic.".to_owned(),
             tools: [lookup].into(),
         };
-        let partner = self.vendor(key, body).open(&spec, Answers::new(to)).expect("it can be opened");
+        let partner = vendor.open(&spec, Answers::new(to)).expect("it can be opened");
         Talking { partner, inbox, gave: Vec::new(), rate }
     }
 
@@ -96,6 +125,17 @@ impl Bench {
     /// What the stand-in saw of its only socket.
     pub(crate) fn seen(&self) -> Seen {
         self.server.ledger().all().pop().expect("a socket was opened")
+    }
+
+    /// Waits until the stand-in has noted a text that begins so on any socket.
+    pub(crate) async fn noted_anywhere(&self, beginning: &str) -> String {
+        let is_it = |text: &&String| text.starts_with(beginning);
+        let found = |seen: &[Seen]| seen.iter().flat_map(|line| &line.texts).find(is_it).cloned();
+        let waiting = self.server.ledger().until(|seen| found(seen).is_some());
+        timeout(LONG, waiting)
+            .await
+            .unwrap_or_else(|_| panic!("no {beginning:?} in {:?}", self.server.ledger().all()));
+        found(&self.server.ledger().all()).expect("it was waited for")
     }
 
     /// Waits until the stand-in has noted a text that begins so.
@@ -185,6 +225,14 @@ impl Talking {
                 Conversed::Done(_) => "done".to_owned(),
                 Conversed::Failed(fault) => format!("failed: {fault}"),
                 Conversed::Ready => "ready".to_owned(),
+                Conversed::NeverDone => "never done".to_owned(),
+                Conversed::Interrupted => "interrupted".to_owned(),
+                Conversed::Corrected(text) => format!("corrected: {text}"),
+                Conversed::Ending => "ending".to_owned(),
+                Conversed::Over => "over".to_owned(),
+                Conversed::Reopened => "reopened".to_owned(),
+                Conversed::Step { step, .. } => format!("step {step}"),
+                Conversed::Fact { name, value } => format!("{name} = {value}"),
                 Conversed::SpeechStarted => "speaks".to_owned(),
                 Conversed::SpeechStopped => "stops".to_owned(),
             })

@@ -10,7 +10,7 @@ use super::format::{Decoder, Encoder, Format, Guard};
 use super::order::Order;
 use super::response::Responses;
 use super::setup::{Setup, closed, frame};
-use crate::dialect::{AgentSession, Flow, Frame};
+use crate::dialect::{AgentSession, Flow, Frame, Parting};
 
 /// So many pieces of speech are remembered: more than can be waiting to be heard.
 const REMEMBERED: usize = 64;
@@ -275,7 +275,7 @@ impl AgentSession for RealtimeSession {
                 self.responses.want(send);
             }
             Converse::Cut { item, heard_ms } => self.cut(item, heard_ms, send),
-            Converse::ToolResult { id, result } => {
+            Converse::ToolResult { id, result, .. } => {
                 let item = json!({ "type": "function_call_output", "call_id": id, "output": result });
                 send.push(frame(&json!({ "type": "conversation.item.create", "item": item })));
                 self.tools.unanswered.retain(|unanswered| *unanswered != id);
@@ -336,8 +336,8 @@ impl AgentSession for RealtimeSession {
 
     fn keep_alive(&mut self, _: &mut Vec<Frame>) {}
 
-    fn closed(&self, code: Option<u16>, reason: &str) -> Fault {
-        closed(code, reason)
+    fn closed(&self, code: Option<u16>, reason: &str) -> Parting {
+        Parting::Failed(closed(code, reason))
     }
 }
 

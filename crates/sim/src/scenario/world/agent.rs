@@ -33,8 +33,11 @@ impl World {
         }
     }
 
-    /// The agent fails when it is to.
-    pub(super) fn agent_may_fail(&mut self) {
+    /// The agent says what it never says, and fails when it is to.
+    pub(super) fn agent_begins(&mut self, at: Tick) {
+        if self.scene.agent.never_done {
+            self.comes(at, Coming::Input(Input::Conversed(Conversed::NeverDone)));
+        }
         if let Some(at) = self.scene.agent.fails_at_ms {
             let failed = Conversed::Failed(Fault::local("it is gone"));
             self.comes(Tick(at * 1000), Coming::Input(Input::Conversed(failed)));
@@ -68,8 +71,11 @@ impl World {
                 if let Some(after) = self.scene.agent.notices_ms {
                     // What it was saying is not wanted any more.
                     self.agent.answers += 1;
-                    let noticed = Input::Conversed(Conversed::SpeechStarted);
-                    self.comes(at + Micros::from_ms(after), Coming::Input(noticed));
+                    let word = match self.scene.agent.never_done {
+                        true => Conversed::Interrupted,
+                        false => Conversed::SpeechStarted,
+                    };
+                    self.comes(at + Micros::from_ms(after), Coming::Input(Input::Conversed(word)));
                 }
             }
             Some((began, last)) if at.since(*last) >= endpointing => {
@@ -123,13 +129,17 @@ impl World {
             if spoken.stops {
                 return;
             }
-            self.agent_gives(at, Conversed::ItemDone(item));
+            if !self.scene.agent.never_done {
+                self.agent_gives(at, Conversed::ItemDone(item));
+            }
         }
         if let Some(tool) = &spoken.tool {
             self.agent.tools += 1;
             self.agent_gives(at, Conversed::Tool(tool.clone()));
         }
-        self.agent_gives(at, Conversed::Done(Usage::default()));
+        if !self.scene.agent.never_done {
+            self.agent_gives(at, Conversed::Done(Usage::default()));
+        }
     }
 
     fn agent_gives(&mut self, at: Tick, what: Conversed) {

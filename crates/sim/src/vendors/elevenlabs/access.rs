@@ -37,10 +37,7 @@ impl Guest {
     ) -> Result<Self, Response> {
         let text = |value: &http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
         let key = headers.get("xi-api-key").map(text).unwrap_or_default();
-        let target = uri.path_and_query().map_or_else(String::new, ToString::to_string);
-        let fault = world.manner(&key).fault;
-        let place = world.ledger.begin(Seen { api, target, key: key.clone(), ..Seen::default() });
-        let guest = Self { world, place, fault };
+        let guest = Self::known(world, api, uri, &key);
         if key.is_empty() {
             guest.breach("no xi-api-key");
             return Err(refuse(
@@ -51,6 +48,14 @@ impl Guest {
         }
         guest.by_key().await?;
         Ok(guest)
+    }
+
+    /// Somebody whose key is known without being shown.
+    pub(super) fn known(world: World, api: &'static str, uri: &Uri, key: &str) -> Self {
+        let target = uri.path_and_query().map_or_else(String::new, ToString::to_string);
+        let fault = world.manner(key).fault;
+        let place = world.ledger.begin(Seen { api, target, key: key.to_owned(), ..Seen::default() });
+        Self { world, place, fault }
     }
 
     async fn by_key(&self) -> Result<(), Response> {

@@ -18,6 +18,8 @@ pub(super) enum Act {
     Close(u16, &'static str),
     /// The end of the TCP connection, without a word.
     Cut,
+    /// Nothing leaves: the machine is called.
+    Wake,
 }
 
 /// What leaves, and when.
@@ -51,6 +53,11 @@ impl Outbox {
     pub(super) fn clear(&mut self) {
         self.acts.clear();
     }
+
+    /// Drops the messages that are not to leave any more.
+    pub(super) fn keep(&mut self, keeps: impl Fn(&Value) -> bool) {
+        self.acts.retain(|_, act| !matches!(act, Act::Say(message) if !keeps(message)));
+    }
 }
 
 /// One side of what is said on a socket.
@@ -63,6 +70,9 @@ pub(super) trait Machine: Send {
 
     /// This is about to leave.
     fn leaves(&mut self, _message: &Value) {}
+
+    /// It wanted to be called now.
+    fn woken(&mut self, _out: &mut Outbox) {}
 
     /// How long nothing may come and nothing may leave.
     fn idle(&self) -> Duration;
@@ -87,6 +97,10 @@ pub(super) async fn run(mut socket: WebSocket, mut machine: impl Machine) {
                     machine.too_idle(&mut out);
                     continue;
                 };
+                if matches!(act, Act::Wake) {
+                    machine.woken(&mut out);
+                    continue;
+                }
                 if !perform(&mut socket, &mut machine, act).await {
                     return;
                 }
@@ -123,6 +137,7 @@ async fn perform(socket: &mut WebSocket, machine: &mut impl Machine, act: Act) -
             return false;
         }
         Act::Cut => return false,
+        Act::Wake => return true,
     };
     socket.send(Message::Text(text.into())).await.is_ok()
 }

@@ -24,6 +24,8 @@ fn dialect(body: &Value) -> Realtime {
 
 fn spec() -> ConverseSpec {
     ConverseSpec {
+        call: crate::CallFacts::default(),
+        greeting: String::new(),
         rate: SampleRate::HZ_8000,
         language: "hi-IN".to_owned(),
         system: "Be kind.".to_owned(),
@@ -73,7 +75,7 @@ fn kinds(events: &[Value]) -> Vec<&str> {
 
 #[test]
 fn the_socket_is_opened_with_the_key_and_nothing_of_the_beta() {
-    let request = dialect(&json!({})).connect(&spec());
+    let request = dialect(&json!({})).connect(&spec(), None).unwrap();
     assert_eq!(request.url.as_str(), "wss://api.openai.com/v1/realtime?model=gpt-realtime");
     let names = request.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
     assert_eq!(names, ["authorization"]);
@@ -218,7 +220,7 @@ fn the_answer_to_several_tools_waits_for_all_of_them() {
         .to_string()
     };
     feed(&mut *session, &[call("a"), call("b")]);
-    let result = |id: &str| Converse::ToolResult { id: id.to_owned(), result: "1".to_owned() };
+    let result = |id: &str| Converse::ToolResult { id: id.to_owned(), result: "1".to_owned(), failed: false };
     assert_eq!(kinds(&tell(&mut *session, result("b"))), ["conversation.item.create"]);
     assert_eq!(kinds(&tell(&mut *session, result("a"))), ["conversation.item.create", "response.create"]);
 }
@@ -234,7 +236,8 @@ fn closings_are_told_apart() {
         (Some(1011), "", FaultClass::Busy),
         (None, "", FaultClass::Network),
     ] {
-        assert_eq!(session.closed(code, reason).class, class, "{code:?} {reason}");
+        let Parting::Failed(fault) = session.closed(code, reason) else { panic!("{code:?} {reason}") };
+        assert_eq!(fault.class, class, "{code:?} {reason}");
     }
 }
 
