@@ -8,6 +8,7 @@ mod scribe;
 mod scribe_socket;
 mod voice;
 mod voice_socket;
+pub mod webhook;
 
 use http::HeaderName;
 use secrecy::SecretString;
