@@ -4,6 +4,7 @@
 mod api;
 mod auth;
 pub mod carrier;
+mod elevenlabs;
 mod health;
 mod heartbeat;
 mod key;
@@ -23,6 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use auth::{Access, Door};
+pub use elevenlabs::post_call_route;
 pub use heartbeat::Heartbeat;
 pub use key::NewKey;
 pub use problem::{Code, Mistake, Problem};

@@ -89,6 +89,11 @@ pub enum Fact {
         /// Its fields.
         fields: BTreeMap<String, String>,
     },
+    /// What an agent that is set up at its vendor found out about the call.
+    AgentReport {
+        /// Its fields.
+        fields: BTreeMap<String, String>,
+    },
 }
 
 /// What a call costs.
@@ -161,7 +166,8 @@ impl CallRecord {
                 self.carrier_recordings.insert(url);
             }
             Fact::AnsweredBy { by } => greatest(&mut self.answered_by, Some(by)),
-            Fact::Report { fields } => self.report(fields),
+            Fact::Report { fields } => merge(&mut self.carrier_report, fields),
+            Fact::AgentReport { fields } => merge(&mut self.agent_report, fields),
         }
         self.change_since(&before)
     }
@@ -222,7 +228,10 @@ impl CallRecord {
             greatest(self.custom.entry(name).or_default(), value);
         }
         if let Some(fields) = told.carrier_report.clone() {
-            self.report(fields);
+            merge(&mut self.carrier_report, fields);
+        }
+        if let Some(fields) = told.agent_report.clone() {
+            merge(&mut self.agent_report, fields);
         }
         let known = (self.talk_ended, self.counters.frames_in, self.turns.len(), self.talked_at);
         let offered = (told.ended_at.is_some(), told.counters.frames_in, told.turns.len(), Some(at));
@@ -241,12 +250,12 @@ impl CallRecord {
             self.transfer = told.transfer;
         }
     }
+}
 
-    fn report(&mut self, fields: BTreeMap<String, String>) {
-        let known = self.carrier_report.get_or_insert_default();
-        for (name, value) in fields {
-            greatest(known.entry(name).or_default(), value);
-        }
+fn merge(report: &mut Option<BTreeMap<String, String>>, fields: BTreeMap<String, String>) {
+    let known = report.get_or_insert_default();
+    for (name, value) in fields {
+        greatest(known.entry(name).or_default(), value);
     }
 }
 
@@ -344,6 +353,7 @@ impl CallRecord {
             results: BTreeMap::new(),
             transfer: None,
             carrier_report: None,
+            agent_report: None,
             talk_ended: false,
             talked_at: None,
         }

@@ -206,6 +206,9 @@ pub struct CallRecord {
     /// The carrier's own report of the stream's end, as its applet sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carrier_report: Option<BTreeMap<String, String>>,
+    /// What an agent that is set up at its vendor found out about the call, as the vendor told after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_report: Option<BTreeMap<String, String>>,
     /// Whether what was said is final: the media socket's side is done with the call.
     #[serde(default)]
     pub talk_ended: bool,

@@ -135,6 +135,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         1 => select(vec![AnsweredBy::Unknown, AnsweredBy::Human, AnsweredBy::MachineBeep])
             .prop_map(|by| Fact::AnsweredBy { by }),
         1 => (texts(), texts()).prop_map(|(name, value)| Fact::Report { fields: [(name, value)].into() }),
+        1 => (texts(), texts()).prop_map(|(name, value)| Fact::AgentReport { fields: [(name, value)].into() }),
     ]
 }
 

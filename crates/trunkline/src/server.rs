@@ -111,6 +111,11 @@ impl Server {
         });
         let board = Arc::new(Board::new(vendors.health(), config.vendors.clone()));
         let stop = CancellationToken::new();
+        let after_calls = config
+            .keys
+            .elevenlabs_webhook
+            .clone()
+            .map(|secret| control::post_call_route(database.clone(), secret));
         let control = Control {
             store: store.clone(),
             database,
@@ -121,7 +126,10 @@ impl Server {
             access,
             stop: stop.clone(),
         };
-        let routes = gateway.router().merge(control::router(control, gateway::documented()));
+        let routes = gateway
+            .router()
+            .merge(after_calls.unwrap_or_default())
+            .merge(control::router(control, gateway::documented()));
         let limits = &config.server.limits;
         let limits = Limits {
             head: Duration::from_millis(limits.header_timeout_ms),

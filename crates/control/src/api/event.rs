@@ -82,6 +82,11 @@ pub(crate) enum Said {
         /// Its fields.
         fields: BTreeMap<String, String>,
     },
+    /// What an agent that is set up at its vendor found out about the call.
+    AgentReport {
+        /// Its fields.
+        fields: BTreeMap<String, String>,
+    },
 }
 
 impl Said {
@@ -96,6 +101,7 @@ impl Said {
             Self::Recording { .. } => "recording",
             Self::AnsweredBy { .. } => "answered_by",
             Self::Report { .. } => "report",
+            Self::AgentReport { .. } => "agent_report",
         }
     }
 }
@@ -113,6 +119,7 @@ impl From<Fact> for Said {
             Fact::Recording { url } => Self::Recording { url },
             Fact::AnsweredBy { by } => Self::AnsweredBy { answered_by: by },
             Fact::Report { fields } => Self::Report { fields },
+            Fact::AgentReport { fields } => Self::AgentReport { fields },
         }
     }
 }

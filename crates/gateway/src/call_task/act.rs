@@ -93,7 +93,7 @@ impl CallTask {
     fn replace_agent(&mut self) -> Option<Input> {
         let unheard = self.vendors.replace_partner(&self.agent, self.carrier.rate).err()?;
         tracing::error!(?unheard, "nothing listens in the agent's place");
-        Some(unheard.as_lost())
+        Some(unheard.lost())
     }
 
     /// Puts what vendors noted into the record.

@@ -39,11 +39,11 @@ impl Unheard {
         if agent.settings.converses() {
             return Input::Conversed(Conversed::Failed(self.fault()));
         }
-        self.as_lost()
+        self.lost()
     }
 
     /// The same where it is the recogniser that is not there.
-    pub(crate) fn as_lost(self) -> Input {
+    pub(crate) fn lost(self) -> Input {
         Input::Heard { speech: SpeechId(0), what: Heard::Lost(self.fault()) }
     }
 

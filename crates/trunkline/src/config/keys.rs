@@ -118,6 +118,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("sweep.after_ms", "For how long a call shows no sign of life before its carrier is asked after it."),
     key("sweep.every_ms", "How often silent calls are looked for. 0: only when told to."),
     key("keys.elevenlabs_agent", "The id of the ElevenLabs agent."),
+    key(
+        "keys.elevenlabs_webhook",
+        "Secret. What ElevenLabs signs its post-call webhook with; with it, `/elevenlabs/post-call` is served.",
+    ),
     key("keys.twilio_account", "Older name of `twilio.account_sid`."),
     key("keys.twilio_token", "Secret. Older name of `twilio.auth_token`."),
     key("keys.exotel_account", "Older name of `exotel.account_sid`."),
@@ -384,6 +388,7 @@ pub(crate) const ALIASES: &[Alias] = &[
     alias("GOOGLE_APPLICATION_CREDENTIALS", "vendors.google.credentials_file"),
     alias("ELEVENLABS_API_KEY", "vendors.elevenlabs.key"),
     alias("ELEVENLABS_AGENT_ID", "keys.elevenlabs_agent"),
+    alias("ELEVENLABS_WEBHOOK_SECRET", "keys.elevenlabs_webhook"),
     alias("TWILIO_ACCOUNT_SID", "twilio.account_sid"),
     alias("TWILIO_AUTH_TOKEN", "twilio.auth_token"),
     alias("EXOTEL_ACCOUNT_SID", "exotel.account_sid"),

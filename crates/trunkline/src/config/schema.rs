@@ -228,6 +228,8 @@ impl Default for Recording {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Keys {
     pub(crate) elevenlabs_agent: Option<String>,
+    #[serde(serialize_with = "redacted")]
+    pub(crate) elevenlabs_webhook: Option<SecretString>,
     pub(crate) twilio_account: Option<String>,
     #[serde(serialize_with = "redacted")]
     pub(crate) twilio_token: Option<SecretString>,

@@ -10,6 +10,7 @@
 //! call by its own tool after the first answer), `x-old` (no ids on words).
 
 mod answer;
+mod saying;
 mod session;
 
 use std::collections::BTreeMap;

@@ -224,6 +224,7 @@ fn without_words(mut event: CallEvent) -> CallEvent {
         record.custom.clear();
         record.transfer = None;
         record.carrier_report = None;
+        record.agent_report = None;
     }
     event
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Office;
-use super::answer::{Answer, FASTER, Format, PIECE_MS, audio, pieces};
+use super::answer::{Answer, Format, audio};
 use crate::vendors::Fault;
 use crate::vendors::elevenlabs::access::Guest;
 use crate::vendors::elevenlabs::socket::{Act, Machine, Outbox};
@@ -24,32 +24,43 @@ const GREETING: &str = "Hello, you are talking to the agent.";
 const WORD_FOR_WORD: &str = "nothing else: ";
 
 pub(super) struct Session {
-    guest: Guest,
+    pub(super) guest: Guest,
     office: Office,
     id: String,
     /// Which of its key's conversations this is.
-    nth: u32,
+    pub(super) nth: u32,
     has_begun: bool,
-    takes: Format,
-    gives: Format,
+    pub(super) formats: Formats,
     listener: Listener,
-    /// The last event's number.
-    events: u64,
-    texts: usize,
-    answers: usize,
-    speaking: Option<Speaking>,
+    pub(super) counts: Counts,
+    pub(super) speaking: Option<Speaking>,
     pings: Vec<(u64, Instant)>,
     last_input: Instant,
-    tools: Vec<String>,
+    pub(super) tools: Vec<String>,
+}
+
+/// What it takes and gives.
+pub(super) struct Formats {
+    takes: Format,
+    pub(super) gives: Format,
+}
+
+/// How far it has come.
+#[derive(Default)]
+pub(super) struct Counts {
+    /// The last event's number.
+    pub(super) events: u64,
+    texts: usize,
+    pub(super) answers: usize,
 }
 
 /// What the agent says now, as far as it can know.
-struct Speaking {
-    words: String,
-    began: Instant,
-    length: Duration,
-    stale: String,
-    last_event: u64,
+pub(super) struct Speaking {
+    pub(super) words: String,
+    pub(super) began: Instant,
+    pub(super) length: Duration,
+    pub(super) stale: String,
+    pub(super) last_event: u64,
 }
 
 impl Session {
@@ -61,12 +72,9 @@ impl Session {
             id,
             nth,
             has_begun: false,
-            takes: Format::MuLaw,
-            gives: Format::MuLaw,
+            formats: Formats { takes: Format::MuLaw, gives: Format::MuLaw },
             listener,
-            events: 0,
-            texts: 0,
-            answers: 0,
+            counts: Counts::default(),
             speaking: None,
             pings: Vec::new(),
             last_input: Instant::now(),
@@ -74,7 +82,7 @@ impl Session {
         }
     }
 
-    fn own(&self) -> Option<&str> {
+    pub(super) fn own(&self) -> Option<&str> {
         match &self.guest.fault {
             Some(Fault::Own(own)) => Some(own),
             _ => None,
@@ -85,7 +93,7 @@ impl Session {
         self.guest.note(|seen| seen.texts.push(text));
     }
 
-    fn said(&self, role: &str, words: &str) {
+    pub(super) fn said(&self, role: &str, words: &str) {
         let line = json!({ "role": role, "message": words, "time_in_call_secs": 0 });
         self.office.change(&self.id, |told| {
             if let Some(lines) = told["transcript"].as_array_mut() {
@@ -94,9 +102,9 @@ impl Session {
         });
     }
 
-    fn next_event(&mut self) -> u64 {
-        self.events += 1;
-        self.events
+    pub(super) fn next_event(&mut self) -> u64 {
+        self.counts.events += 1;
+        self.counts.events
     }
 
     /// Ends the conversation as ElevenLabs does, for what the client did.
@@ -128,13 +136,13 @@ impl Session {
         let name = self.own().and_then(|own| own.strip_prefix("format-")).unwrap_or("ulaw_8000").to_owned();
         let mut event = json!({ "conversation_id": self.id, "agent_output_audio_format": name,
             "user_input_audio_format": name });
-        self.gives = Format::of(&name).unwrap_or(Format::MuLaw);
-        self.takes = self.gives;
+        self.formats.gives = Format::of(&name).unwrap_or(Format::MuLaw);
+        self.formats.takes = self.formats.gives;
         if self.own() == Some("no-input-format") {
             event["user_input_audio_format"].take();
-            self.takes = Format::Pcm(audio::SampleRate::HZ_16000);
+            self.formats.takes = Format::Pcm(audio::SampleRate::HZ_16000);
         }
-        self.listener = Listener::new(self.takes.rate(), self.guest.world.delays.endpointing_ms);
+        self.listener = Listener::new(self.formats.takes.rate(), self.guest.world.delays.endpointing_ms);
         out.now(Act::Say(json!({ "type": "conversation_initiation_metadata",
             "conversation_initiation_metadata_event": event })));
         self.ping(out);
@@ -162,8 +170,8 @@ impl Session {
             self.guest.breach("audio that is no base64");
             return self.refuse("invalid_message", "Invalid audio", out);
         };
-        let samples = self.takes.decode(&bytes);
-        let length_ms = self.takes.rate().micros(samples.len()) / 1000;
+        let samples = self.formats.takes.decode(&bytes);
+        let length_ms = self.formats.takes.rate().micros(samples.len()) / 1000;
         if length_ms > *PIECES_MS.end() {
             self.guest.breach(format!("a piece of {length_ms} ms"));
             return self.refuse(
@@ -211,9 +219,9 @@ impl Session {
         let delays = self.guest.world.delays;
         let text = match self.guest.fault {
             Some(Fault::Silence) => String::new(),
-            _ => self.guest.world.heard(self.texts).to_owned(),
+            _ => self.guest.world.heard(self.counts.texts).to_owned(),
         };
-        self.texts += 1;
+        self.counts.texts += 1;
         self.said("user", &text);
         let at = Instant::now() + Duration::from_millis(delays.recogniser_ms);
         let event = self.next_event();
@@ -225,86 +233,6 @@ impl Session {
             out.at(at, Act::Say(json!({ "type": kind, "user_transcription_event": said })));
         }
         self.answer(at, out);
-    }
-
-    /// The world's next answer.
-    fn answer(&mut self, at: Instant, out: &mut Outbox) {
-        let delays = self.guest.world.delays;
-        let answer = Answer::of(self.guest.world.answer(self.answers));
-        self.answers += 1;
-        self.speak(&answer, at + Duration::from_millis(delays.model_ms + delays.voice_ms), out);
-    }
-
-    fn speak(&mut self, answer: &Answer, at: Instant, out: &mut Outbox) {
-        let is_silent = self.guest.fault == Some(Fault::Silence);
-        let pieces =
-            if answer.words.is_empty() { Vec::new() } else { pieces(&answer.words, self.gives, is_silent) };
-        let is_first_answer = self.answers == 1;
-        let mut when = at;
-        if let Some(stale) = pieces.last() {
-            self.said("agent", &answer.words);
-            let response = self.events + 1;
-            let mut event = json!({ "agent_response": answer.words, "event_id": response });
-            if self.own() == Some("old") {
-                event = json!({ "agent_response": answer.words });
-            }
-            out.at(when, Act::Say(json!({ "type": "agent_response", "agent_response_event": event })));
-            let middle = pieces.len() / 2;
-            for (index, piece) in pieces.iter().enumerate() {
-                if index == middle && is_first_answer && self.goes_wrong(when, out) {
-                    return;
-                }
-                let event = self.next_event();
-                out.at(when, Act::Say(audio(piece, event)));
-                when += Duration::from_millis(PIECE_MS / FASTER);
-            }
-            let length = Duration::from_millis(PIECE_MS * pieces.len() as u64);
-            let (words, stale) = (answer.words.clone(), stale.clone());
-            self.speaking = Some(Speaking { words, began: at, length, stale, last_event: self.events });
-        }
-        if let Some((name, arguments)) = &answer.tool {
-            let id = format!("tool_{}", self.next_event());
-            self.tools.push(id.clone());
-            out.at(
-                when,
-                Act::Say(json!({ "type": "client_tool_call", "client_tool_call": { "tool_name": name,
-                "tool_call_id": id, "parameters": arguments, "event_id": self.events } })),
-            );
-        }
-        if is_first_answer && self.own() == Some("hangs-up") {
-            out.at(
-                when,
-                Act::Say(json!({ "type": "agent_tool_response", "agent_tool_response": {
-                "tool_name": "end_call", "tool_call_id": "x", "tool_type": "system", "is_error": false } })),
-            );
-            let heard = at + Duration::from_millis(PIECE_MS * pieces.len() as u64);
-            out.at(heard, Act::Close(1000, ""));
-        }
-    }
-
-    /// Does what goes wrong in the middle of the first answer. Whether it is not told to its end.
-    fn goes_wrong(&self, at: Instant, out: &mut Outbox) -> bool {
-        let act = match (&self.guest.fault, self.own()) {
-            (Some(Fault::Stall), _) => None,
-            (Some(Fault::Cut | Fault::CutWebsocket), _) => Some(Act::Cut),
-            (Some(Fault::Garbage), _) => Some(Act::Garbage),
-            (Some(Fault::InStream), _) => {
-                let error = json!({ "code": 1002, "error_type": "tts_cascade_error", "message": "No voice.",
-                    "reason": "No voice." });
-                out.at(at, Act::Say(json!({ "type": "error", "error_event": error })));
-                Some(Act::Close(1002, "tts_cascade_error"))
-            }
-            (_, Some("cut-once")) if self.nth == 1 => Some(Act::Cut),
-            (_, Some("llm-timeout")) => Some(Act::Close(1002, "llm_timeout")),
-            (_, Some("crash")) => Some(Act::Close(1011, "unknown_websocket_crash")),
-            (_, Some("max-duration")) => Some(Act::Close(1000, "max_duration_exceeded")),
-            _ => return false,
-        };
-        if let Some(act) = act {
-            out.at(at, act);
-            out.shut();
-        }
-        true
     }
 
     fn pong(&mut self, message: &Value) {
