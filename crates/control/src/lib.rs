@@ -3,11 +3,13 @@
 
 mod api;
 mod auth;
+mod callbacks;
 pub mod carrier;
 mod elevenlabs;
 mod health;
 mod heartbeat;
 mod key;
+mod outbound;
 mod problem;
 mod providers;
 mod recorder;
@@ -25,8 +27,10 @@ use utoipa_axum::routes;
 
 pub use auth::{Access, Door};
 pub use elevenlabs::post_call_route;
+pub use callbacks::CallbackSecrets;
 pub use heartbeat::Heartbeat;
 pub use key::NewKey;
+pub use outbound::{CarrierLine, CarrierUrls, Outbound, OutboundOptions, SweepReport, SweptCall};
 pub use problem::{Code, Mistake, Problem};
 pub use providers::{Capability, LastFailure, Latency, Link, LinkState, Vendors};
 pub use recorder::{Recorder, RecorderError, measure_store};
@@ -47,6 +51,19 @@ pub trait DataPlane: Send + Sync {
     fn end(&self, call: CallId) -> bool;
     /// Tells a call that runs here who picked up. False when none of this id runs here.
     fn answered_by(&self, call: CallId, by: AnsweredBy) -> bool;
+    /// The agent of calls that ask for none.
+    fn default_agent(&self) -> String {
+        String::new()
+    }
+    /// Whether there is an agent of this name.
+    fn has_agent(&self, name: &str) -> bool {
+        name == self.default_agent()
+    }
+    /// Where the carrier of a call that is about to be dialled opens the media socket, for a carrier that is told so
+    /// when dialling. It lets the carrier in when the call is answered. `None` without a public address.
+    fn media_url(&self, _call: CallId, _agent: &str) -> Option<String> {
+        None
+    }
 }
 
 /// A call that runs.
@@ -75,6 +92,10 @@ pub struct Control {
     pub recorder: Option<Recorder>,
     /// Who may ask for more than the health checks.
     pub access: Access,
+    /// What places, ends and closes calls.
+    pub outbound: Outbound,
+    /// What carriers' callbacks are checked against.
+    pub callbacks: CallbackSecrets,
     /// Fires when the server stops listening: answers that would go on end then.
     pub stop: CancellationToken,
 }
@@ -83,6 +104,7 @@ pub struct Control {
 pub fn router(control: Control, data_plane: OpenApi) -> Router {
     let (router, documented) = routes().split_for_parts();
     router
+        .merge(callbacks::routes::router())
         .method_not_allowed_fallback(problem::no_method)
         .fallback(problem::no_route)
         .with_state(Arc::new(control))
@@ -111,6 +133,11 @@ fn routes() -> OpenApiRouter<Arc<Control>> {
         .routes(routes!(providers::providers))
         .routes(routes!(api::calls::list))
         .routes(routes!(api::calls::detail))
+        .routes(routes!(outbound::routes::place))
+        .routes(routes!(outbound::routes::place_by_older_path))
+        .routes(routes!(outbound::routes::hang_up))
+        .routes(routes!(outbound::routes::sweep))
+        .routes(routes!(callbacks::health::webhooks))
         .routes(routes!(api::recording::recording))
         .routes(routes!(api::events::events))
         .layer(Extension(api::events::Listeners::default()))

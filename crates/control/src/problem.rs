@@ -21,7 +21,8 @@ use ulid::Ulid;
 use utoipa::ToSchema;
 
 pub(crate) use answers::{
-    BadRequest, Forbidden, NotFound, RangeNotSatisfiable, ServerFault, Unauthorized, Unavailable,
+    BadRequest, Conflict, Forbidden, NotFound, RangeNotSatisfiable, ServerFault, TooMany, Unauthorized,
+    Unavailable, Unprocessable, Upstream,
 };
 pub use code::Code;
 
@@ -125,6 +126,11 @@ impl Problem {
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         self
+    }
+
+    /// After how many seconds to ask again.
+    pub(crate) const fn waits(&self) -> Option<u64> {
+        self.retry_after
     }
 
     /// Its kind.

@@ -1,6 +1,7 @@
 //! Who is let in, and the URL that lets them in.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use carriers::exotel::auth::{Auth, Denied, Granted, Knock};
 use carriers::exotel::{ConnectRequest, DEFAULT_RATE, SocketQuery, socket_url};
@@ -90,6 +91,17 @@ pub(crate) fn invite(gateway: &Gateway, asked: &ConnectRequest, headers: &Header
     let url = made.unwrap_or_else(|_| format!("wss://localhost{}", config.ws_path));
     let agent = agent.map_or_else(|| gateway.default_agent(), |name| gateway.agent(name));
     Invitation { url, call, agent }
+}
+
+/// The media socket's URL for a call that is about to be dialled.
+pub(crate) fn media_url(gateway: &Gateway, call: &str, agent: &str, holds: Duration) -> Option<String> {
+    let config = &gateway.config;
+    let base = config.public_url.as_ref()?;
+    let token = (!gateway.auth.is_open())
+        .then(|| mint(&gateway.token_secret, call, now_unix_s().saturating_add(holds.as_secs())));
+    let mut pairs = vec![("call_id", call), ("agent", agent)];
+    pairs.extend(token.as_deref().map(|token| ("k", token)));
+    socket_url(base, &config.ws_path, &pairs).ok()
 }
 
 /// Whether a media socket may be opened.

@@ -116,6 +116,17 @@ impl Gateway {
         self.agents.load().get(name).cloned()
     }
 
+    /// Whether there is an agent of this name.
+    pub fn has_agent(&self, name: &str) -> bool {
+        self.agent(name).is_some()
+    }
+
+    /// Where the carrier of a call that is about to be dialled opens its media socket; the URL lets it in for `holds`.
+    /// `None` without a public address.
+    pub fn media_url(&self, call: CallId, agent: &str, holds: Duration) -> Option<String> {
+        admission::media_url(self, &call.to_string(), agent, holds)
+    }
+
     /// How full it is.
     pub fn capacity(&self) -> Capacity {
         let max_calls = self.config.max_calls;

@@ -62,6 +62,7 @@ CREATE TABLE attempts (
     settled_at BIGINT,
     PRIMARY KEY (call, n)
 );
+CREATE INDEX attempts_by_asker ON attempts (asked_by, at);
 
 -- What was measured of each turn. Its words lie in the record alone, so that erasing them has one place.
 CREATE TABLE turns (

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use records::{CallEvent, CallRecord};
+use records::{CallEvent, CallRecord, Spent};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -129,6 +129,16 @@ impl Database {
         once: Option<&Idempotency>,
     ) -> Result<Intent, DatabaseError> {
         self.write(operation::Intend { call: call.clone(), once: once.cloned() }).await
+    }
+
+    /// What became of a request that must not be repeated, when it was made before; keeps nothing.
+    pub async fn recall(&self, once: &Idempotency) -> Result<Option<Intent>, DatabaseError> {
+        self.read(operation::Recall { once: once.clone() }).await
+    }
+
+    /// What the calls have used that were asked for by this owner of an [`Idempotency`].
+    pub async fn spent(&self, owner: &str, now: Timestamp) -> Result<Spent, DatabaseError> {
+        self.read(operation::Spend { owner: owner.to_owned(), now }).await
     }
 
     /// Keeps the answer of a request that must not be repeated.

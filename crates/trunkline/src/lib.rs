@@ -4,6 +4,7 @@
 
 mod bench;
 mod board;
+mod carriers;
 mod commands;
 mod config;
 mod failure;

@@ -18,6 +18,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
+use crate::carriers;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::tables::Tables;
@@ -27,6 +28,9 @@ use crate::vendors::Vendors;
 const TLS_WATCH: Duration = Duration::from_secs(5);
 /// How long the store may take to write what it holds at the end.
 const LAST_WRITES: Duration = Duration::from_secs(5);
+
+/// How long after the ringing the carrier may open a placed call's socket.
+const ANSWERED: Duration = Duration::from_secs(60);
 
 /// A running server.
 pub(crate) struct Server {
@@ -44,7 +48,9 @@ pub(crate) struct Server {
 }
 
 /// The data plane as the control plane sees it.
-struct Plane(Arc<Gateway>);
+///
+/// The second part: for how long the URL of a call that is dialled holds.
+struct Plane(Arc<Gateway>, Duration);
 
 impl DataPlane for Plane {
     fn mode(&self) -> String {
@@ -74,6 +80,18 @@ impl DataPlane for Plane {
 
     fn answered_by(&self, call: CallId, by: AnsweredBy) -> bool {
         self.0.answered_by(call, by)
+    }
+
+    fn default_agent(&self) -> String {
+        self.0.default_agent().map_or_else(String::new, |agent| agent.name.clone())
+    }
+
+    fn has_agent(&self, name: &str) -> bool {
+        self.0.has_agent(name)
+    }
+
+    fn media_url(&self, call: CallId, agent: &str) -> Option<String> {
+        self.0.media_url(call, agent, self.1)
     }
 }
 
@@ -116,11 +134,16 @@ impl Server {
             .elevenlabs_webhook
             .clone()
             .map(|secret| control::post_call_route(database.clone(), secret));
+        let rings = Duration::from_millis(config.outbound.ring_ms) + ANSWERED;
+        let plane: Arc<dyn DataPlane> = Arc::new(Plane(gateway.clone(), rings));
+        let outbound = carriers::outbound(&config, database.clone(), plane.clone())?;
         let control = Control {
             store: store.clone(),
             database,
             vendors: Some(board.clone()),
-            data_plane: Arc::new(Plane(gateway.clone())),
+            data_plane: plane,
+            outbound: outbound.clone(),
+            callbacks: carriers::callbacks(&config),
             heartbeat: heartbeat.clone(),
             recorder: Some(recorder),
             access,
@@ -141,6 +164,8 @@ impl Server {
         }
         warm_up(&gateway, &vendors, &config);
         vendors.watch(&config);
+        let every = Duration::from_millis(config.sweep.every_ms);
+        tokio::spawn(outbound.keep_sweeping(every, stop.clone()));
         if config.health.probe_interval_ms > 0 {
             let every = Duration::from_millis(config.health.probe_interval_ms);
             tokio::spawn(probe_idle_vendors(vendors.health(), every, stop.clone()));
@@ -314,6 +339,9 @@ fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("log", running.log != wanted.log),
         ("twilio", twilio(running) != twilio(wanted)),
         ("health", running.health != wanted.health),
+        ("outbound", running.outbound != wanted.outbound),
+        ("sweep", running.sweep != wanted.sweep),
+        ("api", running.api != wanted.api),
         ("default_agent", running.default_agent != wanted.default_agent),
     ]
     .into_iter()

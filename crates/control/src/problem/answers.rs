@@ -26,7 +26,11 @@ answers! {
     Unauthorized "401" "A key is needed and there is none that holds.";
     Forbidden "403" "The key may not do this.";
     NotFound "404" "There is no such thing.";
+    Conflict "409" "Not in the state that things are in.";
+    Unprocessable "422" "It is understood and can't be done.";
+    TooMany "429" "More than is allowed in this time.";
     RangeNotSatisfiable "416" "The bytes that are asked for are not there.";
+    Upstream "502" "The carrier was not reached, or refuses us.";
     ServerFault "500" "A fault inside the server; its log says more.";
     Unavailable "503" "Not now: the database does not answer, or the server is about to stop.";
 }

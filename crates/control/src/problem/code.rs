@@ -20,6 +20,11 @@ macro_rules! codes {
             /// Every kind, by status.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
+            /// The kind of this word.
+            pub fn of_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == word)
+            }
+
             /// The word.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
@@ -73,6 +78,38 @@ codes! {
         "The header `Range` asks for bytes that are not there. The header `Content-Range` says how many there are.";
     Unprocessable "unprocessable" UNPROCESSABLE_ENTITY "Not to be done"
         "The body is of the right form and what it says can't be done. `errors` names each fault.";
+    NotANumber "not_a_number" UNPROCESSABLE_ENTITY "Not a phone number"
+        "`to` is not read as a phone number. Write + and the country code before it, or set outbound.default_country.";
+    NoSuchNumber "no_such_number" UNPROCESSABLE_ENTITY "No phone has this number"
+        "The number is in no numbering plan that is known. Look for a digit too many or too few; if it is right, add \
+         its beginning to outbound.allowed_prefixes.";
+    NoCountryOpen "no_country_open" FORBIDDEN "No country may be called"
+        "Calls are placed to countries that the operator opened, and none is. Set outbound.countries or \
+         outbound.default_country.";
+    CountryNotOpen "country_not_open" FORBIDDEN "The country may not be called"
+        "The number's country is not among outbound.countries.";
+    DearNumber "dear_number" FORBIDDEN "A dear number"
+        "Premium-rate, shared-cost, personal, service, satellite and global numbers are dialled only where their \
+         beginning is among outbound.allowed_prefixes.";
+    BlockedNumber "blocked_number" FORBIDDEN "The number is blocked"
+        "The operator blocks numbers that begin so: outbound.blocked_prefixes.";
+    NotConfigured "not_configured" CONFLICT "Not set up"
+        "Calls can't be placed before something is configured; `detail` says what.";
+    DialRefused "dial_refused" UNPROCESSABLE_ENTITY "The carrier refuses the call"
+        "The carrier did not dial, and asking again will not help: `detail` has its words. The call is kept as failed.";
+    CarrierFault "carrier_fault" BAD_GATEWAY "The carrier can't be used"
+        "The carrier was not reached, refuses the credentials, or answers senselessly: `detail` says which.";
+    CarrierBusy "carrier_busy" SERVICE_UNAVAILABLE "The carrier takes no more calls now"
+        "The carrier, or the pace that its account allows, takes no more calls now. Ask again after `Retry-After`, with \
+         another `Idempotency-Key`.";
+    KeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY "The Idempotency-Key was used for something else"
+        "Each request that is to be done once has a key of its own; the same key is for the same request again.";
+    StillRunning "request_in_progress" CONFLICT "The same request still runs"
+        "The first request of this `Idempotency-Key` has no answer yet. Ask again with the same key.";
+    TooManyCalls "too_many_calls" TOO_MANY_REQUESTS "Too many calls within a minute"
+        "The key has placed as many calls within a minute as outbound.calls_per_minute allows.";
+    TooManyMinutes "too_many_minutes" TOO_MANY_REQUESTS "Too many minutes within a day"
+        "The key's calls took as many minutes within a day as outbound.minutes_per_day allows.";
     TooManyRequests "too_many_requests" TOO_MANY_REQUESTS "Too many requests"
         "More was asked than is allowed in this time. Wait as long as `Retry-After` says.";
     Internal "internal" INTERNAL_SERVER_ERROR "A fault inside the server"

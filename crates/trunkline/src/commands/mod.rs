@@ -12,6 +12,7 @@ mod recogniser_worker;
 mod replay;
 mod serve;
 mod sim;
+mod sweep;
 
 use clap::{Parser, Subcommand};
 
@@ -42,6 +43,7 @@ pub(crate) enum Command {
     Conformance(conformance::Conformance),
     Call(call::CallCommand),
     Keys(keys::KeysCommand),
+    Sweep(sweep::Sweep),
     Replay(replay::Replay),
     Config(config::ConfigCommand),
     Doctor(doctor::Doctor),
@@ -61,6 +63,7 @@ impl Command {
             Self::Conformance(command) => command.run(),
             Self::Call(command) => command.run(),
             Self::Keys(command) => command.run(),
+            Self::Sweep(command) => command.run(),
             Self::Replay(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Doctor(command) => command.run(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use control::Door;
-use records::Country;
+use records::{Country, DialRules};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use store::DatabaseOptions;
@@ -40,7 +40,7 @@ pub(crate) struct Outbound {
     pub(crate) minutes_per_day: u32,
     pub(crate) ring_ms: u64,
     pub(crate) max_call_ms: u64,
-    pub(crate) machine_detection: MachineDetection,
+    pub(crate) machine_detection: Listens,
 }
 
 impl Default for Outbound {
@@ -55,7 +55,21 @@ impl Default for Outbound {
             minutes_per_day: 1_000,
             ring_ms: 45_000,
             max_call_ms: 3_600_000,
-            machine_detection: MachineDetection::Off,
+            machine_detection: Listens::Off,
+        }
+    }
+}
+
+impl Outbound {
+    /// Which numbers may be dialled, and how often.
+    pub(crate) fn rules(&self) -> DialRules {
+        DialRules {
+            default_country: self.default_country,
+            countries: self.countries.clone(),
+            blocked_prefixes: self.blocked_prefixes.clone(),
+            allowed_prefixes: self.allowed_prefixes.clone(),
+            calls_per_minute: self.calls_per_minute,
+            minutes_per_day: self.minutes_per_day,
         }
     }
 }
@@ -63,7 +77,7 @@ impl Default for Outbound {
 /// Whether a carrier listens for an answering machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum MachineDetection {
+pub(crate) enum Listens {
     /// No.
     #[default]
     Off,

@@ -1,0 +1,138 @@
+//! What carriers tell about calls: checked first, understood, kept with the callback that it came by, and answered at
+//! once. Nothing of a callback that is not the carrier's is kept but that there was one.
+
+mod body;
+pub(crate) mod health;
+pub(crate) mod routes;
+
+use std::time::Duration;
+
+use carriers::Address;
+use carriers::rest::Callback;
+use jiff::Timestamp;
+use records::{CallEvent, Fact, Witness};
+use secrecy::SecretString;
+use store::{CallId, Database, DatabaseError, InboxEntry, Which};
+
+use crate::Control;
+
+/// How long a callback waits in memory for a database that is away, between tries.
+const AGAIN: [Duration; 6] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+    Duration::from_secs(300),
+];
+
+/// What callbacks are checked against. Without its secret a carrier's callbacks are not taken.
+#[derive(Clone, Default)]
+pub struct CallbackSecrets {
+    /// The public address, which carriers sign; without it that of the request's `Host`, for trials.
+    pub address: Option<Address>,
+    /// The key of the signatures, for a carrier that signs.
+    pub signing: Option<SecretString>,
+    /// What must stand in the URL, for a carrier that does not.
+    pub in_url: Option<SecretString>,
+}
+
+/// A callback that is the carrier's, understood.
+struct Told {
+    carrier: &'static str,
+    kind: &'static str,
+    /// Our id of the call, where the URL or the body gives it back.
+    call: Option<CallId>,
+    callback: Callback,
+    body: String,
+}
+
+impl Told {
+    /// Whose call it is, what is said of it, and what is kept.
+    fn parts(&self, now: Timestamp) -> (Which, Vec<CallEvent>, InboxEntry) {
+        let Callback { carrier_call_id, key, events, .. } = &self.callback;
+        let mut events = events.clone();
+        let which = match self.call {
+            // The carrier's id is news where the answer to the dial was lost.
+            Some(id) => {
+                let fact = Fact::CarrierCall { id: carrier_call_id.clone() };
+                events.insert(0, CallEvent { at: now, from: Witness::Carrier, fact });
+                Which::Id(id)
+            }
+            None => Which::Carrier { carrier: self.carrier.to_owned(), id: carrier_call_id.clone() },
+        };
+        let entry = InboxEntry {
+            carrier: self.carrier.to_owned(),
+            kind: self.kind.to_owned(),
+            key: key.clone(),
+            received_at: now,
+            body: self.body.clone(),
+        };
+        (which, events, entry)
+    }
+}
+
+/// Takes a callback in. Never fails: a carrier that is answered an error sends the same again, to a database that is
+/// still away.
+async fn take(control: &Control, told: Told) {
+    let now = Timestamp::now();
+    let (carrier, kind) = (told.carrier, told.kind);
+    for finding in &told.callback.findings {
+        tracing::warn!(carrier, kind, finding, "an odd callback");
+        count(carrier, kind, "odd");
+    }
+    if told.callback.carrier_call_id.is_empty() && told.call.is_none() {
+        tracing::warn!(carrier, kind, "a callback names no call");
+        return count(carrier, kind, "no_call");
+    }
+    let (which, events, entry) = told.parts(now);
+    let call = match control.database.apply(&which, events.clone(), Some(entry.clone())).await {
+        Ok(applied) => {
+            count(carrier, kind, if applied.is_repeated { "repeated" } else { "taken" });
+            applied.record.and_then(|record| record.id.parse().ok())
+        }
+        Err(DatabaseError::Unavailable(why)) => {
+            tracing::warn!(carrier, kind, why, "a callback waits for the database");
+            count(carrier, kind, "waiting");
+            tokio::spawn(take_later(control.database.clone(), which, events, entry));
+            None
+        }
+        Err(error @ DatabaseError::Failed(_)) => {
+            tracing::error!(%error, carrier, kind, "a callback is lost");
+            count(carrier, kind, "lost");
+            None
+        }
+    };
+    if let (Some(by), Some(call)) = (told.callback.answered_by, call.or(told.call)) {
+        control.data_plane.answered_by(call, by);
+    }
+}
+
+async fn take_later(database: Database, which: Which, events: Vec<CallEvent>, entry: InboxEntry) {
+    for wait in AGAIN {
+        tokio::time::sleep(wait).await;
+        if database.apply(&which, events.clone(), Some(entry.clone())).await.is_ok() {
+            return;
+        }
+    }
+    tracing::error!(
+        carrier = entry.carrier,
+        kind = entry.kind,
+        "a callback is lost: the database stayed away"
+    );
+    metrics::counter!("trunkline_callbacks_total", "carrier" => entry.carrier, "kind" => entry.kind, "outcome" => "lost")
+        .increment(1);
+}
+
+/// Notes that a callback was refused, and nothing of it.
+async fn refuse(control: &Control, carrier: &'static str, kind: &'static str) {
+    count(carrier, kind, "refused");
+    if let Err(error) = control.database.refused(carrier, kind, Timestamp::now()).await {
+        tracing::warn!(%error, carrier, kind, "a refused callback can't be noted");
+    }
+}
+
+fn count(carrier: &'static str, kind: &'static str, outcome: &'static str) {
+    metrics::counter!("trunkline_callbacks_total", "carrier" => carrier, "kind" => kind, "outcome" => outcome)
+        .increment(1);
+}

@@ -1,0 +1,165 @@
+//! The acting side: calls are placed, ended, looked for and closed here. Its first rule is that the intent of a call
+//! is kept before the carrier is asked, and that a call is never dialled twice: what is not known is found out by
+//! asking the carrier.
+
+mod answer;
+mod ask;
+mod hang_up;
+mod place;
+pub(crate) mod request;
+pub(crate) mod routes;
+mod settle;
+pub(crate) mod sweep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carriers::rest::{Dial, MachineDetection};
+use jiff::SignedDuration;
+use records::{CallRecord, DialRules, StaleRule};
+use store::Database;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::DataPlane;
+use crate::carrier::Client;
+
+pub use sweep::{SweepReport, SweptCall};
+
+/// What the operator set about placing calls and closing dead ones.
+#[derive(Debug, Clone)]
+pub struct OutboundOptions {
+    /// Which numbers may be dialled, and how often.
+    pub rules: DialRules,
+    /// The carrier of calls that ask for none.
+    pub carrier: Option<String>,
+    /// How long a call may ring.
+    pub ring: Duration,
+    /// How long a call may take.
+    pub longest: Duration,
+    /// Whether carriers listen for an answering machine.
+    pub machine: MachineDetection,
+    /// After how long a silence a call is looked after.
+    pub stale_after: Duration,
+}
+
+impl Default for OutboundOptions {
+    fn default() -> Self {
+        Self {
+            rules: DialRules::default(),
+            carrier: None,
+            ring: Duration::from_secs(45),
+            longest: Duration::from_secs(3600),
+            machine: MachineDetection::Off,
+            stale_after: Duration::from_secs(1800),
+        }
+    }
+}
+
+/// A carrier that calls can be placed over.
+#[derive(Clone)]
+pub struct CarrierLine {
+    /// The way to it.
+    pub client: Client,
+    /// The number that calls show when they ask for none.
+    pub from: Option<String>,
+    /// Where it reaches this server; `None` while the server's public address is not configured.
+    pub urls: Option<CarrierUrls>,
+}
+
+/// Where a carrier reaches this server, without the call's id.
+#[derive(Clone, Default)]
+pub struct CarrierUrls {
+    /// Where it asks what to do with a call.
+    pub answer: String,
+    /// Where it tells how a call goes.
+    pub status: String,
+    /// Where it tells who picked up.
+    pub machine: String,
+}
+
+/// The acting side. Cloning gives another handle of the same.
+#[derive(Clone)]
+pub struct Outbound(Arc<Shared>);
+
+struct Shared {
+    options: OutboundOptions,
+    lines: Vec<CarrierLine>,
+    database: Database,
+    data_plane: Arc<dyn DataPlane>,
+    /// Held from looking what a key has used until its next call is kept, so that many at once can't all be the last.
+    turn: Mutex<()>,
+    /// Held by the sweep that runs.
+    sweeping: Mutex<()>,
+}
+
+impl Outbound {
+    /// Places calls over these lines.
+    pub fn new(
+        options: OutboundOptions,
+        lines: Vec<CarrierLine>,
+        database: Database,
+        data_plane: Arc<dyn DataPlane>,
+    ) -> Self {
+        let (turn, sweeping) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Shared { options, lines, database, data_plane, turn, sweeping }))
+    }
+
+    /// Sweeps now and then until told to stop, and settles what an earlier process left. `every` zero: only the first
+    /// time.
+    pub async fn keep_sweeping(self, every: Duration, stop: CancellationToken) {
+        let mut is_first = true;
+        loop {
+            let swept = tokio::select! {
+                () = stop.cancelled() => return,
+                swept = self.sweep(false, is_first) => swept,
+            };
+            let wait = match swept {
+                Err(error) => {
+                    tracing::warn!(%error, "silent calls can't be looked for now");
+                    if is_first { Duration::from_secs(1) } else { every.max(Duration::from_secs(1)) }
+                }
+                Ok(_) if every.is_zero() => return,
+                Ok(_) => {
+                    is_first = false;
+                    every
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    fn line(&self, carrier: &str) -> Option<&CarrierLine> {
+        self.0.lines.iter().find(|line| line.client.rest().name() == carrier)
+    }
+
+    fn rule(&self) -> StaleRule {
+        StaleRule {
+            after: SignedDuration::try_from(self.0.options.stale_after).unwrap_or(SignedDuration::MAX),
+        }
+    }
+
+    /// The dial of a call, as it was or will be made.
+    fn dial(&self, record: &CallRecord, line: &CarrierLine, machine: MachineDetection) -> Dial {
+        let options = &self.0.options;
+        let urls = line.urls.clone().unwrap_or_default();
+        let seconds = |length: Duration| u32::try_from(length.as_secs()).unwrap_or(u32::MAX).max(1);
+        let call = record.id.parse().ok();
+        let media = call.and_then(|call| self.0.data_plane.media_url(call, &record.agent));
+        Dial {
+            call: record.id.clone(),
+            to: record.to.clone().unwrap_or_default(),
+            from: record.from.clone().unwrap_or_default(),
+            ring_s: seconds(options.ring),
+            longest_s: seconds(options.longest),
+            answer_url: urls.answer,
+            media_url: media.unwrap_or_default(),
+            status_url: urls.status,
+            machine,
+            machine_url: urls.machine,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The acting side over real HTTP: placing calls once, settling what is not known, callbacks, hanging up, the sweep.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for code")]
+
+mod acting;
+mod callbacks;
+mod carrier;
+mod scene;
+mod stale;
