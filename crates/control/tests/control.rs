@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use control::{
-    Access, Alive, Capability, Control, DataPlane, Door, Heartbeat, LastFailure, Latency, Link, LinkState,
-    Vendors, router,
+    Access, Alive, CallbackSecrets, Capability, Control, DataPlane, Door, Heartbeat, LastFailure, Latency,
+    Link, LinkState, Vendors, router,
 };
 use http::{Request, StatusCode};
 use records::AnsweredBy;
@@ -118,6 +118,8 @@ async fn fixture_with(token: Option<&str>, links: Vec<Link>) -> Fixture {
         heartbeat: Heartbeat::start(|| {}),
         recorder: None,
         access: Access::new(door, token.map(Into::into).as_ref(), database.clone()),
+        outbound: Outbound::new(OutboundOptions::default(), Vec::new(), database.clone(), plane.clone()),
+        callbacks: CallbackSecrets::default(),
         stop: CancellationToken::new(),
     };
     let router = router(control, OpenApi::default());

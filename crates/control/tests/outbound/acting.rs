@@ -151,10 +151,14 @@ async fn no_secret_is_in_the_tables() {
     let sid = body["carrier_call_id"].as_str().unwrap();
     let form = [("CallSid", sid), ("CallStatus", "completed")];
     assert_eq!(scene.signed("/twilio/status", &form).await, 204);
-    assert_eq!(scene.form(&format!("/api/v1/exotel/status?k={IN_URL}"), &[("CallSid", "x")], None).await, 200);
+    assert_eq!(
+        scene.form(&format!("/api/v1/exotel/status?k={IN_URL}"), &[("CallSid", "x")], None).await,
+        200
+    );
     scene.database.close().await;
     let mut looked_at = 0;
-    for file in std::fs::read_dir(scene.folder.path()).unwrap().flatten().filter(|file| file.path().is_file()) {
+    for file in std::fs::read_dir(scene.folder.path()).unwrap().flatten().filter(|file| file.path().is_file())
+    {
         let bytes = std::fs::read(file.path()).unwrap();
         looked_at += bytes.len();
         for canary in [TOKEN, IN_URL, scene.key.expose_secret()] {

@@ -40,7 +40,8 @@ async fn doubled_and_unordered_callbacks_end_the_same() {
     let scene = Scene::new(rules()).await;
     let id = scene.old_call(1, 1, "CA1").await.to_string();
     let path = format!("/twilio/status?call={id}");
-    let over = [("CallSid", "CA1"), ("CallStatus", "completed"), ("CallDuration", "49"), ("SequenceNumber", "3")];
+    let over =
+        [("CallSid", "CA1"), ("CallStatus", "completed"), ("CallDuration", "49"), ("SequenceNumber", "3")];
     let rings = [("CallSid", "CA1"), ("CallStatus", "ringing"), ("SequenceNumber", "1")];
     for form in [&over[..], &over[..], &rings[..], &over[..], &rings[..]] {
         assert_eq!(scene.signed(&path, form).await, 204);
@@ -74,7 +75,12 @@ async fn a_callback_of_a_call_that_is_not_known_yet_waits_for_it() {
 async fn a_callback_with_the_urls_secret_is_taken_in_any_form() {
     let scene = Scene::new(rules()).await;
     let id = scene.old_call(1, 1, "e1").await.to_string();
-    let form = [("CallSid", "e1"), ("Status", "completed"), ("EventType", "terminal"), ("ConversationDuration", "41")];
+    let form = [
+        ("CallSid", "e1"),
+        ("Status", "completed"),
+        ("EventType", "terminal"),
+        ("ConversationDuration", "41"),
+    ];
     let path = format!("/api/v1/exotel/status?k={IN_URL}&call={id}");
     assert_eq!(scene.form(&path, &form, None).await, 200);
     let record = scene.record(&id).await;

@@ -29,7 +29,9 @@ async fn the_living_are_left_and_the_dead_are_closed() {
     let dead = scene.old_call(5, 31, "CA5").await;
     let unaskable = scene.old_call(6, 31, "").await;
     scene.plane.live.lock().unwrap().push(Alive { call: live, seen: Timestamp::now() });
-    for (sid, status) in [("CA1", "completed"), ("CA2", "completed"), ("CA3", "in-progress"), ("CA4", "completed")] {
+    for (sid, status) in
+        [("CA1", "completed"), ("CA2", "completed"), ("CA3", "in-progress"), ("CA4", "completed")]
+    {
         scene.carrier.knows(sid, status);
     }
 
