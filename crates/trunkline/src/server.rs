@@ -111,10 +111,7 @@ impl Server {
             _ => None,
         };
         let recorder = Recorder::install().map_err(|error| Failure::failed(error.to_string()))?;
-        let store = Store::open(&config.data.dir).map_err(|error| match error {
-            OpenError::InUse(_) => Failure::unavailable(error.to_string()),
-            OpenError::Io(..) => Failure::config(error.to_string()),
-        })?;
+        let store = open_store(&config)?;
         let tables = Tables::start(&config, &store).await?;
         let database = tables.database();
         let access = Access::new(config.door(), config.server.token.as_ref(), database.clone());
@@ -153,12 +150,6 @@ impl Server {
             .router()
             .merge(after_calls.unwrap_or_default())
             .merge(control::router(control, gateway::documented()));
-        let limits = &config.server.limits;
-        let limits = Limits {
-            head: Duration::from_millis(limits.header_timeout_ms),
-            per_address: limits.connections_per_address,
-            connections: limits.max_connections,
-        };
         if let Some(tls) = &tls {
             tokio::spawn(tls.clone().watch(TLS_WATCH, stop.clone()));
         }
@@ -170,7 +161,8 @@ impl Server {
             let every = Duration::from_millis(config.health.probe_interval_ms);
             tokio::spawn(probe_idle_vendors(vendors.health(), every, stop.clone()));
         }
-        let listener = tokio::spawn(Listener::new(limits, tls.clone()).serve(listener, routes, stop.clone()));
+        let listener =
+            tokio::spawn(Listener::new(limits(&config), tls.clone()).serve(listener, routes, stop.clone()));
         Ok(Self {
             address,
             gateway,
@@ -244,6 +236,22 @@ impl Server {
             tracing::error!("not all records could be written");
         }
         self.tables.stop(LAST_WRITES).await;
+    }
+}
+
+fn open_store(config: &Config) -> Result<Store, Failure> {
+    Store::open(&config.data.dir).map_err(|error| match error {
+        OpenError::InUse(_) => Failure::unavailable(error.to_string()),
+        OpenError::Io(..) => Failure::config(error.to_string()),
+    })
+}
+
+fn limits(config: &Config) -> Limits {
+    let limits = &config.server.limits;
+    Limits {
+        head: Duration::from_millis(limits.header_timeout_ms),
+        per_address: limits.connections_per_address,
+        connections: limits.max_connections,
     }
 }
 

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::{Access, Alive, Control, DataPlane, Door, Heartbeat, router};
+use control::{
+    Access, Alive, CallbackSecrets, Control, DataPlane, Door, Heartbeat, Outbound, OutboundOptions, router,
+};
 use jiff::{SignedDuration, Timestamp};
 use records::{AnsweredBy, CallEvent, CallRecord, CallStatus, Direction, EndReason, Fact, Witness};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -59,6 +61,8 @@ pub(crate) async fn control(data: &std::path::Path) -> Control {
     Control {
         store: Store::open(data).unwrap(),
         access: Access::new(Door::Open, None, database.clone()),
+        outbound: Outbound::new(OutboundOptions::default(), Vec::new(), database.clone(), Arc::new(Plane)),
+        callbacks: CallbackSecrets::default(),
         database,
         data_plane: Arc::new(Plane),
         vendors: None,

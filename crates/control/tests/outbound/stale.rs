@@ -27,7 +27,7 @@ async fn the_living_are_left_and_the_dead_are_closed() {
     let talks = scene.old_call(3, 31, "CA3").await;
     let ended = scene.old_call(4, 31, "CA4").await;
     let dead = scene.old_call(5, 31, "CA5").await;
-    let unaskable = scene.old_call(6, 31, "").await;
+    let unasked = scene.old_call(6, 31, "").await;
     scene.plane.live.lock().unwrap().push(Alive { call: live, seen: Timestamp::now() });
     for (sid, status) in
         [("CA1", "completed"), ("CA2", "completed"), ("CA3", "in-progress"), ("CA4", "completed")]
@@ -57,8 +57,9 @@ async fn the_living_are_left_and_the_dead_are_closed() {
         assert_eq!((record.status, record.end_reason), (status, reason), "{report}");
     }
     // Its dial's outcome was never known, and the carrier has placed no such call.
-    let record = scene.record(&unaskable.to_string()).await;
-    assert_eq!((record.status, record.end_reason), (CallStatus::InProgress, None), "{report}");
+    let record = scene.record(&unasked.to_string()).await;
+    let end = (record.status, record.end_reason);
+    assert_eq!(end, (CallStatus::Failed, Some(EndReason::NeverDialled)), "{report}");
 
     let again = sweep(&scene, "").await;
     assert_eq!(done(&again, talks).as_deref(), Some("left"), "{again}");
