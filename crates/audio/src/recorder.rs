@@ -30,12 +30,17 @@ const STEP_MICROS: u64 = 250_000;
 /// A frame with no sample above this (-42 dB) may be shortened without loss of a word.
 const QUIET: u16 = 256;
 
+/// [`StereoRecorder::show`] waits this long for the caller's newest frames before it shows silence in their place.
+const LAG_MICROS: u64 = 40_000;
+
 /// A frame of the caller's that has no place yet.
 #[derive(Debug, Clone, Copy)]
 struct Arrived {
     /// Where it would start if it had come without any delay.
     start: u64,
     samples: usize,
+    /// Where it was shown.
+    at: u64,
 }
 
 impl Arrived {
@@ -58,19 +63,57 @@ pub struct StereoRecorder {
     waiting: VecDeque<i16>,
     /// The agent's audio from `done` on.
     right: VecDeque<i16>,
+    /// Up to here what was given out is what would be given out now.
+    shown: u64,
+    /// Stretches, from and up to a position, in which neither side is kept. An open one reaches to the end of time.
+    paused: Vec<(u64, u64)>,
 }
 
 impl StereoRecorder {
     /// For two sides at `rate`, beginning at time 0.
     pub fn new(rate: SampleRate) -> Self {
-        Self {
+        Self::beginning_at(rate, 0)
+    }
+
+    /// The same for a recording that begins in the middle of a call. Positions still count from the call's beginning;
+    /// the first frame that is given out is the one at `at_us`.
+    pub fn beginning_at(rate: SampleRate, at_us: u64) -> Self {
+        let mut recorder = Self {
             rate,
             done: 0,
             left: VecDeque::new(),
             frames: VecDeque::new(),
             waiting: VecDeque::new(),
             right: VecDeque::new(),
+            shown: 0,
+            paused: Vec::new(),
+        };
+        recorder.done = recorder.position(at_us);
+        recorder.shown = recorder.done;
+        recorder
+    }
+
+    /// From `at_us` on neither side is kept: silence takes its place, so that the time line stays right.
+    pub fn pause(&mut self, at_us: u64) {
+        let at = self.position(at_us);
+        if !self.is_paused() {
+            self.paused.push((at, u64::MAX));
+            self.changed_from(at);
         }
+    }
+
+    /// Ends a pause.
+    pub fn resume(&mut self, at_us: u64) {
+        let at = self.position(at_us);
+        if let Some((from, until)) = self.paused.last_mut().filter(|(_, until)| *until == u64::MAX) {
+            *until = at.max(*from);
+            self.changed_from(at);
+        }
+    }
+
+    /// Whether neither side is kept now.
+    pub fn is_paused(&self) -> bool {
+        self.paused.last().is_some_and(|(_, until)| *until == u64::MAX)
     }
 
     /// Takes a frame of the caller's that has come at `at_us`, which is when its last sample was heard at the earliest.
@@ -82,9 +125,14 @@ impl StereoRecorder {
             return;
         }
         let start = self.position(at_us).saturating_sub(samples.len() as u64);
-        self.frames.push_back(Arrived { start, samples: samples.len() });
+        self.frames.push_back(Arrived { start, samples: samples.len(), at: u64::MAX });
         make_room(&mut self.waiting, samples.len(), self.rate);
-        self.waiting.extend(samples);
+        if self.is_paused() {
+            // Wherever it finds its place, it came during the pause.
+            self.waiting.extend(std::iter::repeat_n(0, samples.len()));
+        } else {
+            self.waiting.extend(samples);
+        }
     }
 
     /// Takes audio of the agent's that is expected to be heard from `plays_at_us` on, now or ahead. Where it falls into
@@ -102,6 +150,7 @@ impl StereoRecorder {
             make_room(&mut self.right, more, self.rate);
             self.right.resize(offset, 0);
         }
+        self.changed_from(self.done + self.right.len() as u64);
         let room = self.rate.samples(LIMIT_MICROS).saturating_sub(self.right.len());
         let samples = &samples[..samples.len().min(room)];
         make_room(&mut self.right, samples.len(), self.rate);
@@ -111,26 +160,87 @@ impl StereoRecorder {
     /// Drops what of the agent's audio was to be heard after `at_us`: the caller interrupted.
     pub fn clear(&mut self, at_us: u64) {
         let heard = self.position(at_us).saturating_sub(self.done);
-        self.right.truncate(usize::try_from(heard).unwrap_or(usize::MAX));
+        let kept = usize::try_from(heard).unwrap_or(usize::MAX).min(self.right.len());
+        if kept < self.right.len() {
+            self.right.truncate(kept);
+            self.changed_from(self.done + kept as u64);
+        }
     }
 
     /// Appends the frames (left, right) that can no longer change: those older than a second, but while nothing
-    /// comes from the caller, those older than 3 s.
+    /// comes from the caller, those older than 3 s. For whoever can't write twice to the same place; not to be mixed with
+    /// [`StereoRecorder::show`].
     pub fn drain(&mut self, now_us: u64, interleaved: &mut Vec<i16>) {
+        let settled = self.settle(now_us);
+        self.give((self.done, settled), interleaved);
+        self.forget(settled);
+        self.shown = self.done;
+    }
+
+    /// Appends all that is known by `now_us` and was not given out yet, or was given out otherwise: to be written from
+    /// the position that is given back on, in frames since the call began, over what is there. So whatever is lost later,
+    /// all but the last moment has been written, and what is written at last is what [`StereoRecorder::drain`] gives.
+    pub fn show(&mut self, now_us: u64, interleaved: &mut Vec<i16>) -> u64 {
+        let settled = self.settle(now_us);
+        let known = self.lay_out(settled);
+        let waited = self.position(now_us.saturating_sub(LAG_MICROS));
+        let end = known.clamp(waited, self.position(now_us).max(waited)).max(settled);
+        let from = self.shown;
+        self.give((from, end), interleaved);
+        self.shown = self.shown.max(end);
+        self.forget(settled);
+        from
+    }
+
+    /// Appends all that is left up to `end_us`, when the call ended, and says where it belongs, in frames since the call
+    /// began. Agent audio after the end was never heard.
+    pub fn finish(&mut self, end_us: u64, interleaved: &mut Vec<i16>) -> u64 {
+        self.clear(end_us);
+        self.place(u64::MAX, u64::MAX);
+        let end = self.position(end_us).max(self.done + self.left.len() as u64);
+        let from = self.shown;
+        self.give((from, end), interleaved);
+        self.shown = self.shown.max(end);
+        self.forget(end);
+        from
+    }
+
+    /// What was shown from this position on does not hold any more.
+    fn changed_from(&mut self, at: u64) {
+        self.shown = self.shown.min(at.max(self.done));
+    }
+
+    /// Gives a place to what can no longer change, and says up to where nothing can.
+    fn settle(&mut self, now_us: u64) -> u64 {
         let horizon = self.position(now_us.saturating_sub(HORIZON_MICROS));
         self.place(horizon, self.position(now_us.saturating_sub(PATIENCE_MICROS)));
         let left_end = self.done + self.left.len() as u64;
         let given_up = self.position(now_us.saturating_sub(HOLD_MICROS));
-        let settled = horizon.min(left_end.max(given_up));
-        self.emit(settled, interleaved);
+        horizon.min(left_end.max(given_up)).max(self.done)
     }
 
-    /// Appends all that is left up to `end_us`, when the call ended. Agent audio after it was never heard.
-    pub fn finish(&mut self, end_us: u64, interleaved: &mut Vec<i16>) {
-        self.clear(end_us);
-        self.place(u64::MAX, u64::MAX);
-        let end = self.position(end_us).max(self.done + self.left.len() as u64);
-        self.emit(end, interleaved);
+    /// Says of every frame that has no place yet where it would go by what is known now, and where the last one ends.
+    fn lay_out(&mut self, settled: u64) -> u64 {
+        let hole = self.samples(HOLE_MICROS);
+        // No frame starts later than one behind it allows: the quickest tells, as for those that get their place.
+        let mut latest = u64::MAX;
+        let mut wanted: Vec<u64> = Vec::with_capacity(self.frames.len());
+        for frame in self.frames.iter().rev() {
+            latest = latest.saturating_sub(frame.samples as u64).min(frame.start);
+            wanted.push(latest);
+        }
+        let left_end = self.done + self.left.len() as u64;
+        let (mut end, mut changed) = (left_end.max(settled), u64::MAX);
+        for (frame, wanted) in self.frames.iter_mut().zip(wanted.into_iter().rev()) {
+            let at = if wanted >= end + hole { wanted } else { end };
+            if at != frame.at {
+                changed = changed.min(at).min(frame.at);
+                frame.at = at;
+            }
+            end = at + frame.samples as u64;
+        }
+        self.changed_from(changed);
+        end
     }
 
     fn position(&self, at_us: u64) -> u64 {
@@ -150,18 +260,22 @@ impl StereoRecorder {
             // Without witnesses (the line has stalled, or the call is ending) it follows on, if that may be.
             let behind = self.samples(if known { SLACK_MICROS } else { JITTER_MICROS });
             let hole = self.samples(if known { HOLE_MICROS } else { JITTER_MICROS });
+            let mut kept = frame.samples;
             if wanted >= end + hole {
                 let silence = (wanted - end).min(self.samples(LIMIT_MICROS)) as usize;
                 self.left.extend(std::iter::repeat_n(0, silence));
-                self.append(frame.samples, frame.samples);
-            } else if wanted > end + behind {
+            } else if wanted <= end + behind {
+                kept -= self.excess(end.saturating_sub(wanted), frame.samples);
+            }
+            let at = self.done + self.left.len() as u64;
+            self.left.extend(self.waiting.drain(..frame.samples).take(kept));
+            let is_slow = wanted > end + behind && wanted < end + hole;
+            if is_slow {
                 // The sender's clock is slow: one sample twice.
-                self.append(frame.samples, frame.samples);
                 self.left.extend(self.left.back().copied());
-            } else {
-                let ahead = end.saturating_sub(wanted);
-                let kept = frame.samples - self.excess(ahead, frame.samples);
-                self.append(frame.samples, kept);
+            }
+            if at != frame.at || kept < frame.samples || is_slow {
+                self.changed_from(at.min(frame.at));
             }
         }
     }
@@ -199,23 +313,49 @@ impl StereoRecorder {
         if quiet || far { (ahead as usize).min(frame) } else { 1 }
     }
 
-    /// Moves a frame's samples to their place: the first `kept` of `all`.
-    fn append(&mut self, all: usize, kept: usize) {
-        self.left.extend(self.waiting.drain(..all).take(kept));
+    /// Appends what is known of the frames from one position up to another.
+    fn give(&self, (from, end): (u64, u64), interleaved: &mut Vec<i16>) {
+        let count = end.saturating_sub(from) as usize;
+        let begun = interleaved.len();
+        interleaved.resize(begun + 2 * count, 0);
+        let given = &mut interleaved[begun..];
+        let offset = (from - self.done) as usize;
+        put(given, 0, self.left.range(offset.min(self.left.len())..));
+        put(given, 1, self.right.range(offset.min(self.right.len())..));
+        let mut before = 0;
+        for frame in &self.frames {
+            let late = from.saturating_sub(frame.at).min(frame.samples as u64) as usize;
+            let at = frame.at.saturating_sub(from).min(count as u64) as usize;
+            put(&mut given[2 * at..], 0, self.waiting.range(before + late..before + frame.samples));
+            before += frame.samples;
+        }
+        for (start, until) in &self.paused {
+            let place =
+                |position: u64| 2 * position.clamp(from, from + count as u64).saturating_sub(from) as usize;
+            given[place(*start)..place(*until)].fill(0);
+        }
     }
 
-    fn emit(&mut self, end: u64, interleaved: &mut Vec<i16>) {
-        let count = end.saturating_sub(self.done) as usize;
-        interleaved.reserve(2 * count);
-        for _ in 0..count {
-            interleaved.push(self.left.pop_front().unwrap_or(0));
-            interleaved.push(self.right.pop_front().unwrap_or(0));
-        }
+    /// Lets go of what lies before a position.
+    fn forget(&mut self, until: u64) {
+        let count = until.saturating_sub(self.done) as usize;
+        self.left.drain(..count.min(self.left.len()));
+        self.right.drain(..count.min(self.right.len()));
         self.done += count as u64;
+        let done = self.done;
+        self.shown = self.shown.max(done);
+        self.paused.retain(|(_, until)| *until > done);
     }
 
     fn samples(&self, micros: u64) -> u64 {
         self.rate.samples(micros) as u64
+    }
+}
+
+/// Puts samples into one side of interleaved ones.
+fn put<'a>(interleaved: &mut [i16], side: usize, samples: impl Iterator<Item = &'a i16>) {
+    for (frame, sample) in interleaved.chunks_exact_mut(2).zip(samples) {
+        frame[side] = *sample;
     }
 }
 

@@ -223,6 +223,94 @@ fn memory_is_bounded_when_nobody_drains() {
     assert!(out.len() <= 2 * RATE.samples(20_000_000), "{}", out.len());
 }
 
+/// A file that is written piece by piece, each at its place.
+#[derive(Default)]
+struct Written(Vec<i16>);
+
+impl Written {
+    fn put(&mut self, from: u64, piece: &[i16]) {
+        let from = 2 * from as usize;
+        self.0.resize(self.0.len().max(from + piece.len()), 0);
+        self.0[from..from + piece.len()].copy_from_slice(piece);
+    }
+}
+
+#[test]
+fn what_is_shown_is_there_at_once_and_ends_as_what_is_drained() {
+    for trouble in [false, true] {
+        let caller = caller(60, 50.0, trouble);
+        let drained = record(&caller, 60, |now, recorder| agent_turns(now, recorder, &mut Vec::new()));
+        let (mut recorder, mut written, mut piece) =
+            (StereoRecorder::new(RATE), Written::default(), Vec::new());
+        let (mut arrivals, mut given) = (caller.arrivals.iter().peekable(), 0);
+        let end = (60 * 50 + 200) * FRAME_US;
+        for step in 0..60 * 50 + 200 {
+            let now = step * FRAME_US;
+            while let Some((at, samples)) = arrivals.next_if(|(at, _)| *at <= now) {
+                recorder.caller(*at, samples);
+            }
+            agent_turns(now, &mut recorder, &mut Vec::new());
+            if step % 5 == 0 {
+                piece.clear();
+                let from = recorder.show(now, &mut piece);
+                given += piece.len();
+                written.put(from, &piece);
+                let there = written.0.len() / 2;
+                assert!(there <= RATE.samples(now), "{there} frames at {now} us");
+                assert!(there >= RATE.samples(now.saturating_sub(40_000)), "{there} frames at {now} us");
+            }
+        }
+        piece.clear();
+        let from = recorder.finish(end, &mut piece);
+        written.put(from, &piece);
+        assert!(written.0 == drained, "with trouble: {trouble}");
+        // A steady line is written once; a bad one not much more often.
+        let times = given as f64 / drained.len() as f64;
+        assert!(times < if trouble { 12.0 } else { 2.0 }, "written {times} times, with trouble: {trouble}");
+    }
+}
+
+#[test]
+fn a_pause_is_silent_on_both_sides_and_moves_nothing() {
+    let (mut recorder, mut written, mut piece) = (StereoRecorder::new(RATE), Written::default(), Vec::new());
+    for number in 1..=300_u64 {
+        let now = number * FRAME_US;
+        match number {
+            100 => recorder.pause(now),
+            200 => recorder.resume(now),
+            _ => {}
+        }
+        recorder.caller(now, &[1_000; FRAME]);
+        recorder.agent(now + 400_000, &[500; FRAME]);
+        if number % 5 == 0 {
+            piece.clear();
+            let from = recorder.show(now, &mut piece);
+            written.put(from, &piece);
+        }
+    }
+    piece.clear();
+    let from = recorder.finish(6_000_000, &mut piece);
+    written.put(from, &piece);
+    let seconds: Vec<(i16, i16)> = [8_000, 15_800, 16_100, 24_000, 31_500, 32_500, 47_000]
+        .map(|frame| (written.0[2 * frame], written.0[2 * frame + 1]))
+        .to_vec();
+    let (both, none) = ((1_000, 500), (0, 0));
+    assert_eq!(seconds, [both, both, none, none, none, both, both]);
+    assert_eq!(written.0.len(), 2 * 48_000);
+    assert!(written.0[2 * 16_000..2 * 31_840].iter().all(|sample| *sample == 0));
+}
+
+#[test]
+fn a_recording_that_begins_late_keeps_the_calls_time() {
+    let (mut recorder, mut piece) = (StereoRecorder::beginning_at(RATE, 2_000_000), Vec::new());
+    for number in 101..=200_u64 {
+        recorder.caller(number * FRAME_US, &[1_000; FRAME]);
+    }
+    assert_eq!(recorder.show(4_000_000, &mut piece), 16_000);
+    assert_eq!(piece.len(), 2 * 16_000);
+    assert!(piece.chunks_exact(2).all(|frame| frame == [1_000, 0]));
+}
+
 proptest! {
     #[test]
     fn any_order_of_calls_keeps_the_length(
@@ -240,9 +328,42 @@ proptest! {
                 _ => recorder.drain(at, &mut out),
             }
         }
-        recorder.finish(end, &mut out);
+        let _ = recorder.finish(end, &mut out);
         prop_assert!(out.len() % 2 == 0 && out.len() / 2 >= RATE.samples(end));
         // Nothing but the caller's own audio may reach past the last time named.
         prop_assert!(out.len() / 2 <= RATE.samples(latest.max(end)) + 60 * 2_000);
+    }
+
+    #[test]
+    fn whatever_happens_the_file_ends_as_if_drained(
+        calls in prop::collection::vec((0_u8..6, 0_u64..400_000, 0_usize..2_000), 0..80),
+        more in 0_u64..2_000_000,
+    ) {
+        let (mut recorder, mut drained) = (StereoRecorder::new(RATE), StereoRecorder::new(RATE));
+        let (mut written, mut out, mut piece, mut now) = (Written::default(), Vec::new(), Vec::new(), 0);
+        for (kind, after, samples) in calls {
+            now += after;
+            for recorder in [&mut recorder, &mut drained] {
+                match kind {
+                    0 => recorder.caller(now, &vec![9; samples]),
+                    1 => recorder.agent(now + 100_000, &vec![7; samples]),
+                    2 => recorder.clear(now),
+                    3 => recorder.pause(now),
+                    4 => recorder.resume(now),
+                    _ => {}
+                }
+            }
+            if kind == 5 {
+                piece.clear();
+                let from = recorder.show(now, &mut piece);
+                written.put(from, &piece);
+                drained.drain(now, &mut out);
+            }
+        }
+        let _ = drained.finish(now + more, &mut out);
+        piece.clear();
+        let from = recorder.finish(now + more, &mut piece);
+        written.put(from, &piece);
+        prop_assert_eq!(written.0, out);
     }
 }
