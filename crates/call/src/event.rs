@@ -264,6 +264,27 @@ pub enum Event {
         /// Who.
         by: AnsweredBy,
     },
+    /// It is decided whether the call is recorded. Given once a call whose settings want the caller told or asked.
+    Consent {
+        /// When, in milliseconds since the call's start.
+        at_ms: u64,
+        /// Whether it is recorded from here on.
+        recorded: bool,
+        /// Why.
+        why: ConsentWhy,
+    },
+    /// From here on silence is recorded.
+    RecordingPaused {
+        /// When, in milliseconds since the call's start.
+        at_ms: u64,
+    },
+    /// The recording goes on.
+    RecordingResumed {
+        /// When it was paused, in milliseconds since the call's start.
+        from_ms: u64,
+        /// When it goes on, likewise.
+        at_ms: u64,
+    },
     /// The agent begins to close the call.
     Closing {
         /// Why.
@@ -287,6 +308,28 @@ pub enum EndOfTurnWhy {
     VendorTurn,
     /// They pressed keys.
     Keys,
+}
+
+/// Why a call is recorded or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentWhy {
+    /// The caller was told, and heard it.
+    Announced,
+    /// They said yes.
+    SaidYes,
+    /// They pressed 1.
+    PressedYes,
+    /// They said no.
+    SaidNo,
+    /// They pressed another key.
+    PressedOther,
+    /// No answer came that could be understood.
+    NoAnswer,
+    /// The announcement or the question could not be spoken.
+    NotHeard,
+    /// The call ended before.
+    CallEnded,
 }
 
 /// What an answer waits for.

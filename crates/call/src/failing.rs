@@ -113,6 +113,9 @@ impl Call {
         let is_recording = reply.failed.recorded == Some(utterance);
         out.push(Output::Event(Event::VendorFailed { role: VendorRole::Voice, fault }));
         out.push(Output::StopVoice(utterance));
+        if reply.purpose == Purpose::Consent {
+            return self.consent_unheard(at, out);
+        }
         let is_last = !reply.model.writing && reply.waiting.is_empty() && reply.asked.len() == 1;
         if reply.purpose == Purpose::Greeting {
             self.greeting_failed(at, utterance, why, out);

@@ -239,7 +239,9 @@ impl Call {
         match &self.phase {
             Phase::Interrupted(_, interruption) => at(interruption.resume_due, Timer::Resume),
             Phase::Listening(listening)
-                if settings.agent == AgentKind::Assistant && talk.caller.is_none() =>
+                if settings.agent == AgentKind::Assistant
+                    && talk.caller.is_none()
+                    && !self.asks_consent() =>
             {
                 let after = |length: u64| (length > 0).then(|| listening.since + ms(length));
                 at(after(settings.idle.prompt_after_ms).filter(|_| !listening.prompted), Timer::IdlePrompt);

@@ -39,7 +39,9 @@ impl Call {
     pub(crate) fn speculate(&mut self, at: Tick, text: &str, out: &mut Vec<Output>) {
         let words = words::normalised(text);
         let settings = self.settings.clone();
-        let listens = matches!(self.phase, Phase::Listening(_)) && settings.agent == AgentKind::Assistant;
+        let listens = matches!(self.phase, Phase::Listening(_))
+            && settings.agent == AgentKind::Assistant
+            && !self.asks_consent();
         let Some(talk) = self.talk.as_mut().filter(|_| listens) else { return };
         if words.is_empty() || talk.guess.as_ref().is_some_and(|guess| guess.words == words) {
             return;

@@ -13,6 +13,7 @@ impl Call {
         self.drop_reply(at, out);
         match (then_end, purpose) {
             (Some(reason), _) => self.close(at, reason, out),
+            (None, Purpose::Consent) => self.consent_heard(at, out),
             (None, Purpose::IdlePrompt { since }) => {
                 self.phase = Phase::Listening(Listening { since, prompted: true });
             }

@@ -30,7 +30,7 @@ impl Call {
         if let Phase::Listening(listening) = &mut self.phase {
             *listening = Listening { since: at, prompted: false };
         }
-        if self.talk.is_none() {
+        if self.talk.is_none() || self.consent_key(at, digit, out) {
             return;
         }
         if self.phase.reply_ref().is_some_and(Reply::collects) {

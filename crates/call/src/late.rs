@@ -65,7 +65,11 @@ impl Call {
     /// What the caller waits for in silence, if they do.
     fn wait(&self, talk: &Talk) -> Option<Wait> {
         let settings = &self.settings;
-        if settings.agent != AgentKind::Assistant || settings.converses() || self.detached.is_some() {
+        if settings.agent != AgentKind::Assistant
+            || settings.converses()
+            || self.detached.is_some()
+            || self.asks_consent()
+        {
             return None;
         }
         match &self.phase {

@@ -5,6 +5,7 @@
 //! `Speaking` and whatever the caller's words make of it. `handle` is the only way in.
 
 mod agent;
+mod consent;
 mod converse;
 mod detector;
 mod ears;
@@ -41,21 +42,23 @@ mod words;
 
 pub use converse::{Converse, Conversed, ItemId};
 pub use detector::{AdaptiveDetector, EndDetector, Pauses, Sign, SilenceDetector, SoFar};
-pub use event::{EndOfTurnWhy, Event, Evidence, Measure, NotInterruptedWhy, VendorRole, Waiting};
+pub use event::{ConsentWhy, EndOfTurnWhy, Event, Evidence, Measure, NotInterruptedWhy, VendorRole, Waiting};
 pub use fault::{Fault, FaultClass};
 pub use input::{
     CarrierEvent, Heard, Input, SpeechId, StreamStart, Thought, TurnId, Usage, UtteranceId, Voiced,
 };
 pub use machine::AnsweringMachine;
-pub use output::{Listen, Message, Output, Prompt, Recorded, Say, ToCarrier};
+pub use output::{Listen, Message, Output, Prompt, RecordState, Recorded, Say, ToCarrier};
 pub use settings::{
-    AgentKind, BargeIn, Budget, Dtmf, DtmfMode, Failure, FailureThen, Filler, FillerKind, GreetingFallback,
-    Idle, Limits, Numbers, Playout, Settings, Speculate, Speech, Tools, Turn, TurnEnd, Urls,
+    AgentKind, BargeIn, Budget, Consent, Dtmf, DtmfMode, Failure, FailureThen, Filler, FillerKind,
+    GreetingFallback, Idle, Limits, Numbers, Playout, Recording, Settings, Speculate, Speech, Tools, Turn,
+    TurnEnd, Urls,
 };
 pub use tick::{Micros, Tick};
 pub use timer::{Next, Timer};
 pub use tool::{
-    BUILTIN, COLLECT_DIGITS, END_CALL, RECORD_RESULT, SEND_DTMF, TRANSFER, Tool, ToolAnswer, ToolCall, ToolId,
+    BUILTIN, COLLECT_DIGITS, END_CALL, PAUSE_RECORDING, RECORD_RESULT, RESUME_RECORDING, SEND_DTMF, TRANSFER,
+    Tool, ToolAnswer, ToolCall, ToolId,
 };
 
 pub use turn::UNCLEAR;
@@ -65,6 +68,7 @@ use std::sync::Arc;
 use audio::SampleRate;
 use records::{AnsweredBy, EndReason};
 
+use crate::consent::Tape;
 use crate::phase::{Opening, Phase};
 use crate::settings::ms;
 use crate::talk::Talk;
@@ -83,6 +87,8 @@ pub struct Call {
     picked_up: Option<AnsweredBy>,
     /// When to stop waiting for the end of a machine's greeting.
     beep_due: Option<Tick>,
+    /// Whether the call is recorded.
+    tape: Tape,
     detector: Arc<dyn EndDetector>,
 }
 
@@ -98,6 +104,7 @@ impl Call {
     /// The same with another way of telling when the caller has finished.
     pub fn with_detector(settings: Arc<Settings>, rate: SampleRate, detector: Arc<dyn EndDetector>) -> Self {
         let phase = Phase::Opening(Opening::default());
+        let tape = Tape::new(&settings);
         Self {
             settings,
             rate,
@@ -107,6 +114,7 @@ impl Call {
             talk: None,
             picked_up: None,
             beep_due: None,
+            tape,
             detector,
         }
     }
@@ -187,6 +195,7 @@ impl Call {
             at(self.tool_due(), Timer::Tool);
             at(self.collect_due(talk), Timer::Digits);
             at(self.agent_due(), Timer::Agent);
+            at(self.consent_due(), Timer::Consent);
         }
         earliest
     }
@@ -216,6 +225,10 @@ impl Call {
             Timer::Agent => self.agent_timer(at, out),
             Timer::IdlePrompt | Timer::IdleHangUp => self.idle_timer(at, timer, out),
             Timer::Tool => self.tool_timer(at, out),
+            Timer::Consent => {
+                out.push(Output::Event(Event::TimedOut { timer }));
+                self.ask_again(at, out);
+            }
             Timer::Hurry | Timer::Filler | Timer::FillerVoice | Timer::Budget => {
                 self.late_timer(at, timer, out);
             }

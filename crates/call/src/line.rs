@@ -93,13 +93,13 @@ impl Call {
                     false => Output::Listen(Listen::Audio(pcm)),
                 }));
                 if !self.meet_machine(at, out) {
-                    self.greet(at, out);
+                    self.open(at, out);
                 }
             }
         }
     }
 
-    fn greet(&mut self, at: Tick, out: &mut Vec<Output>) {
+    pub(crate) fn greet(&mut self, at: Tick, out: &mut Vec<Output>) {
         let reply = Reply::of(Purpose::Greeting, &self.settings.greeting, None);
         if reply.waiting.is_empty() {
             self.phase = Phase::Listening(Listening { since: at, prompted: false });
@@ -201,6 +201,7 @@ impl Call {
     pub(crate) fn end(&mut self, at: Tick, reason: EndReason, detail: &str, out: &mut Vec<Output>) {
         self.drop_guess(out);
         self.drop_reply(at, out);
+        self.consent_ends(at, out);
         self.phase = Phase::Ended;
         self.talk = None;
         out.push(Output::Ended { reason, detail: detail.to_owned() });

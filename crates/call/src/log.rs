@@ -8,6 +8,9 @@
 //!
 //! Audio that goes out is logged as its length and checksum: it follows from what came in. Frames given to the
 //! recogniser are left out for the same reason.
+//!
+//! A log is a recording too: where the caller has not agreed to one, or it is paused, no sound is in it, and a line says
+//! so. Such a log tells what happened and can't be run again.
 
 use std::sync::Arc;
 
@@ -15,7 +18,10 @@ use audio::{Pcm, SampleRate};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Call, CarrierEvent, Converse, Event, Input, Listen, Micros, Output, Settings, Tick, ToCarrier};
+use crate::{
+    Call, CarrierEvent, Consent, Converse, Conversed, Event, Input, Listen, Micros, Output, RecordState,
+    Settings, Tick, ToCarrier, Voiced,
+};
 
 /// The version of the log's format.
 pub const VERSION: u32 = 1;
@@ -28,6 +34,9 @@ pub struct Header {
     /// Whether the caller's audio is in the log. Where the answers do not depend on it (echo, beep, silent),
     /// only its length is kept.
     pub audio: bool,
+    /// The log begins without sound: the caller has not agreed to be recorded.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub partial: bool,
     /// The URL's sample rate, which the call began with.
     pub rate: SampleRate,
     /// The settings that the call ran with.
@@ -60,6 +69,8 @@ const SIGN_OF_LIFE: Micros = Micros::from_ms(1_000);
 #[derive(Debug, Clone)]
 pub struct LogWriter {
     audio: bool,
+    /// No sound is to be kept now.
+    hushed: bool,
     answered: bool,
     last_line: Tick,
 }
@@ -67,12 +78,15 @@ pub struct LogWriter {
 impl LogWriter {
     /// A writer for a call with these settings. The caller's audio is kept for agents that listen to it.
     pub fn new(settings: &Settings) -> Self {
-        Self { audio: settings.agent.listens(), answered: false, last_line: Tick::default() }
+        let audio = settings.agent.listens();
+        let hushed = audio && settings.recording.consent != Consent::None;
+        Self { audio, hushed, answered: false, last_line: Tick::default() }
     }
 
     /// Appends the first line.
     pub fn header(&self, to: &mut Vec<u8>, settings: &Settings, rate: SampleRate) {
-        let header = Header { version: VERSION, audio: self.audio, rate, settings: settings.clone() };
+        let settings = settings.clone();
+        let header = Header { version: VERSION, audio: self.audio, partial: self.hushed, rate, settings };
         write_line(to, &HeaderLine { header });
     }
 
@@ -90,6 +104,10 @@ impl LogWriter {
                 let written = writeln!(to, "{{\"t\":{},\"in\":{{\"samples\":{}}}}}", at.0, pcm.len());
                 written.expect("writing to a Vec never fails");
             }
+            other if self.hushed && sound(other).is_some() => {
+                let samples = sound(other).unwrap_or_default();
+                write_line(to, &InputLine { t: at, input: serde_json::json!({ LEFT_OUT: samples }) });
+            }
             other => write_line(to, &InputLine { t: at, input: other }),
         }
         self.last_line = at;
@@ -98,6 +116,9 @@ impl LogWriter {
     /// Appends what the call answered, unless it is nothing.
     pub fn outputs(&mut self, to: &mut Vec<u8>, at: Tick, outputs: &[Output]) {
         self.answered |= outputs.iter().any(|output| matches!(output, Output::Event(Event::Answered { .. })));
+        if let Some(state) = outputs.iter().rev().find_map(recorded).filter(|_| self.audio) {
+            self.hushed = state != RecordState::On;
+        }
         let out: Vec<Value> = outputs.iter().filter_map(|output| self.output(output)).collect();
         if !out.is_empty() {
             write_line(to, &OutputLine { t: at, out });
@@ -114,6 +135,31 @@ impl LogWriter {
             other => Some(serde_json::to_value(other).expect("outputs have only string keys")),
         }
     }
+}
+
+/// In the place of an input's sound that must not be kept: how many samples it had.
+const LEFT_OUT: &str = "samples_left_out";
+
+/// How many samples an input carries, if it carries any.
+fn sound(input: &Input) -> Option<usize> {
+    match input {
+        Input::Carrier(CarrierEvent::Audio(pcm))
+        | Input::Voiced { what: Voiced::Audio { pcm, .. }, .. }
+        | Input::Conversed(Conversed::Audio { pcm, .. }) => Some(pcm.len()),
+        _ => None,
+    }
+}
+
+fn recorded(output: &Output) -> Option<RecordState> {
+    match output {
+        Output::Record(state) => Some(*state),
+        _ => None,
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_no(flag: &bool) -> bool {
+    !flag
 }
 
 fn write_line(to: &mut Vec<u8>, line: &impl Serialize) {
@@ -175,6 +221,8 @@ pub enum LogFault {
         /// What is wrong with it.
         why: String,
     },
+    /// Its sound is left out, in whole or in part.
+    Partial,
     /// The changed settings can't be used.
     Settings(String),
 }
@@ -187,6 +235,10 @@ impl std::fmt::Display for LogFault {
                 write!(f, "the log has version {version}; this program reads version {VERSION}")
             }
             Self::Line { number, why } => write!(f, "line {number} can't be read: {why}"),
+            Self::Partial => f.write_str(
+                "the log holds no sound, or not all of it, since the caller had not agreed to be recorded or the \
+                 recording was paused: it can be read, but not run again",
+            ),
             Self::Settings(why) => f.write_str(why),
         }
     }
@@ -207,12 +259,16 @@ pub fn replay(
     if header.version != VERSION {
         return Err(LogFault::Version(header.version));
     }
+    if header.partial {
+        return Err(LogFault::Partial);
+    }
     change(&mut header.settings).map_err(LogFault::Settings)?;
     let problems = header.settings.problems();
     if !problems.is_empty() {
         return Err(LogFault::Settings(problems.join("; ")));
     }
-    let writer = LogWriter { audio: header.audio, answered: false, last_line: Tick::default() };
+    let writer =
+        LogWriter { audio: header.audio, hushed: false, answered: false, last_line: Tick::default() };
     let mut call = Call::new(Arc::new(header.settings), header.rate);
     let mut result = Replay::default();
     let mut pending: Option<(Tick, Vec<Value>)> = None;
@@ -235,6 +291,7 @@ pub fn replay(
                 let now: Vec<Value> = out.iter().filter_map(|output| writer.output(output)).collect();
                 pending = (!now.is_empty()).then_some((t, now));
             }
+            Ok(Line::LeftOut) => return Err(LogFault::Partial),
             Err(_) if is_last => result.cut = true,
             Err(why) => return Err(LogFault::Line { number: index + 1, why }),
         }
@@ -248,6 +305,7 @@ pub fn replay(
 enum Line {
     Input { t: Tick, input: Input },
     Output { t: Tick, out: Vec<Value> },
+    LeftOut,
 }
 
 fn read_line(line: &str) -> Result<Line, String> {
@@ -255,6 +313,9 @@ fn read_line(line: &str) -> Result<Line, String> {
     if value.get("out").is_some() {
         let OutputLine { t, out } = serde_json::from_value(value).map_err(|error| error.to_string())?;
         return Ok(Line::Output { t, out });
+    }
+    if value.get("in").is_some_and(|input| input.get(LEFT_OUT).is_some()) {
+        return Ok(Line::LeftOut);
     }
     if let Some(samples) = value.pointer("/in/samples").and_then(Value::as_u64) {
         let t = value.get("t").and_then(Value::as_u64).ok_or("no t")?;

@@ -49,6 +49,9 @@ pub enum Output {
     StopTool(ToolId),
     /// Give this to the speech-to-speech agent.
     Converse(Converse),
+    /// From now on the call is recorded, or not, or silence takes the place of both sides. Where the settings want no
+    /// consent it is recorded from the start, and only a pause and its end are given.
+    Record(RecordState),
     /// A decision or a fact worth keeping.
     Event(Event),
     /// The call is over. The last output of a call, given exactly once.
@@ -58,6 +61,18 @@ pub enum Output {
         /// More about it, where there is more to say.
         detail: String,
     },
+}
+
+/// Whether a call is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordState {
+    /// It is.
+    On,
+    /// It is not, and nothing of it was.
+    Off,
+    /// Not at the moment: silence takes its place.
+    Paused,
 }
 
 /// What goes to the carrier.

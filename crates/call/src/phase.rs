@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use audio::{Pcm, SampleRate};
 
 use crate::Tick;
-use crate::reply::Reply;
+use crate::reply::{Purpose, Reply};
 
 /// How much audio is kept from before the start: as much as passes until a stream is answered without one.
 const EARLY_US: u64 = 1_000_000;
@@ -112,6 +112,10 @@ impl Phase {
 
     /// Whether the agent has the word and the caller may take it.
     pub(crate) fn is_interruptible(&self) -> bool {
-        matches!(self, Self::Greeting(_) | Self::Speaking(_))
+        match self {
+            Self::Greeting(_) => true,
+            Self::Speaking(reply) => reply.purpose != Purpose::Consent,
+            _ => false,
+        }
     }
 }

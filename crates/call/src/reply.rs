@@ -23,6 +23,8 @@ pub(crate) enum Purpose {
         since: Tick,
     },
     Goodbye,
+    /// This call is recorded; may it be? Nothing interrupts it.
+    Consent,
 }
 
 /// A part of a reply, in the order in which it is to be heard.

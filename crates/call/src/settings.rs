@@ -2,11 +2,13 @@
 //! `trunkline replay --set`.
 
 mod answers;
+mod recording;
 mod turns;
 
 pub use answers::{
     Budget, Dtmf, DtmfMode, Failure, FailureThen, Filler, FillerKind, Numbers, Speech, Tools, Urls,
 };
+pub use recording::{Consent, Recording};
 pub use turns::{BargeIn, Speculate, Turn, TurnEnd};
 
 use serde::{Deserialize, Serialize};
@@ -110,6 +112,9 @@ pub struct Settings {
     pub limits: Limits,
     /// How audio goes out.
     pub playout: Playout,
+    /// Whether the call is recorded, and what the caller is told or asked before it is.
+    #[serde(skip_serializing_if = "Recording::is_default")]
+    pub recording: Recording,
 }
 
 impl Default for Settings {
@@ -136,6 +141,7 @@ impl Default for Settings {
             idle: Idle::default(),
             limits: Limits::default(),
             playout: Playout::default(),
+            recording: Recording::default(),
         }
     }
 }
@@ -287,6 +293,7 @@ impl Settings {
         if self.answering_machine == AnsweringMachine::Message && self.machine_message.trim().is_empty() {
             found.push("answering_machine is message, and machine_message is empty".to_owned());
         }
+        self.recording.problems(self, &mut found);
         if self.limits.max_call_ms == 0 {
             found.push("limits.max_call_ms is 0; no call could live".to_owned());
         }

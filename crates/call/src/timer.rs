@@ -44,6 +44,8 @@ pub enum Timer {
     FillerVoice,
     /// When an answer overruns its budget.
     Budget,
+    /// When to stop waiting for the caller's answer to whether they may be recorded.
+    Consent,
     /// When a row of pressed keys is over.
     Digits,
     /// When an interruption without words is taken for a false one and the agent goes on.

@@ -13,9 +13,14 @@ pub const SEND_DTMF: &str = "send_dtmf";
 pub const COLLECT_DIGITS: &str = "collect_digits";
 /// Puts a result into the call's record.
 pub const RECORD_RESULT: &str = "record_result";
+/// Has silence recorded from here on.
+pub const PAUSE_RECORDING: &str = "pause_recording";
+/// Has the call recorded again.
+pub const RESUME_RECORDING: &str = "resume_recording";
 
 /// All tools that a call does itself.
-pub const BUILTIN: [&str; 5] = [END_CALL, TRANSFER, SEND_DTMF, COLLECT_DIGITS, RECORD_RESULT];
+pub const BUILTIN: [&str; 7] =
+    [END_CALL, TRANSFER, SEND_DTMF, COLLECT_DIGITS, RECORD_RESULT, PAUSE_RECORDING, RESUME_RECORDING];
 
 /// A tool that the operator has declared, as the model is told of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,6 +76,12 @@ impl Tool {
                 ),
                 true,
             ),
+            PAUSE_RECORDING => (
+                "Stops recording the call until it is resumed. Use it before the caller gives card numbers and the like.",
+                object(&[], &[]),
+                true,
+            ),
+            RESUME_RECORDING => ("Goes on recording the call.", object(&[], &[]), true),
             _ => return None,
         };
         Some(Self { name: name.to_owned(), description: description.to_owned(), parameters, side_effects })

@@ -8,8 +8,8 @@ use crate::reply::Part;
 use crate::run::{Collecting, Run, State};
 use crate::settings::ms;
 use crate::{
-    COLLECT_DIGITS, Call, END_CALL, Event, Micros, Output, RECORD_RESULT, SEND_DTMF, TRANSFER, Tick, Timer,
-    Tool, ToolAnswer, ToolCall, ToolId, TurnId,
+    COLLECT_DIGITS, Call, END_CALL, Event, Micros, Output, PAUSE_RECORDING, RECORD_RESULT, RESUME_RECORDING,
+    SEND_DTMF, TRANSFER, Tick, Timer, Tool, ToolAnswer, ToolCall, ToolId, TurnId,
 };
 
 /// So many tools may be asked for in one answer.
@@ -90,6 +90,9 @@ impl Call {
                 };
                 out.push(Output::Event(Event::Result { name: text("name"), value }));
                 State::Done("noted".to_owned())
+            }
+            name @ (PAUSE_RECORDING | RESUME_RECORDING) => {
+                State::Done(self.pause_recording(at, name == PAUSE_RECORDING, out).to_owned())
             }
             _ => {
                 reply.then_end.get_or_insert(EndReason::AgentEnded);

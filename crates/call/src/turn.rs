@@ -237,6 +237,13 @@ impl Call {
             return;
         }
         talk.past.answered = Some((caller.newest, caller.said.clone()));
+        if self.asks_consent() {
+            let Some(talk) = &mut self.talk else { return };
+            let turn = talk.new_turn();
+            let at_ms = caller.began.0 / 1000;
+            out.push(Output::Event(Event::CallerSaid { turn, at_ms, text: text.clone() }));
+            return self.consent_said(at, &text, out);
+        }
         let guess = self.take_guess(&text, out);
         if matches!(self.phase, Phase::Interrupted(..)) {
             self.drop_reply(at, out);

@@ -31,6 +31,12 @@ const ROUND: Duration = Duration::from_millis(400);
 /// A round may be this much later when a frame comes by anyway: a talking call needs no wake-up for it.
 const ROUND_SLACK: Duration = Duration::from_millis(300);
 
+/// How often sound is handed over while the call is recorded. With the time that the store gathers for, and that of the
+/// frame under way, a killed server loses less than 200 ms.
+const SOUND_ROUND: Duration = Duration::from_millis(100);
+/// Such a round may be this much later when a frame comes by anyway.
+const SOUND_SLACK: Duration = Duration::from_millis(30);
+
 /// How many answers of vendors are taken before the clock and the socket have their turn again.
 const ANSWERS_AT_ONCE: usize = 16;
 
@@ -75,6 +81,7 @@ struct Clock {
     /// When the core wants to be called, and why.
     deadline: Option<(Tick, Timer)>,
     round: Instant,
+    sound: Instant,
     heard: Instant,
     pinged: Instant,
 }
@@ -95,6 +102,11 @@ enum Wake {
 }
 
 impl Clock {
+    fn new(opened: Instant) -> Self {
+        let (round, sound) = (opened + ROUND, opened + SOUND_ROUND);
+        Self { opened, deadline: None, round, sound, heard: opened, pinged: opened }
+    }
+
     /// The moment of the call that `now` is.
     fn tick(&self, now: Instant) -> Tick {
         Tick(u64::try_from(now.duration_since(self.opened).as_micros()).unwrap_or(u64::MAX))
@@ -119,7 +131,7 @@ impl CallTask {
             vendors: Vendors::new(),
             keeper,
             carrier: CarrierSide { socket: Some(socket), line, writer: None, rate, taking_over: false },
-            clock: Clock { opened, deadline: None, round: opened + ROUND, heard: opened, pinged: opened },
+            clock: Clock::new(opened),
             counts: Counts::default(),
             scratch: (Vec::new(), VecDeque::new()),
             ended: None,
@@ -209,7 +221,10 @@ impl CallTask {
 
     /// When to wake at the latest.
     fn wanted(&self) -> Instant {
-        let round = self.clock.round + ROUND_SLACK;
+        let mut round = self.clock.round + ROUND_SLACK;
+        if self.keeper.is_recording() {
+            round = round.min(self.clock.sound + SOUND_SLACK);
+        }
         self.clock
             .deadline
             .map_or(round, |(tick, _)| round.min(self.clock.opened + Duration::from_micros(tick.0)))
@@ -248,6 +263,10 @@ impl CallTask {
                 }
                 self.step(Input::Time).await;
             }
+        }
+        if now >= self.clock.sound && self.ended.is_none() {
+            self.clock.sound = now + SOUND_ROUND;
+            self.keeper.flush_sound(self.clock.tick(now));
         }
         if now >= self.clock.round && self.ended.is_none() {
             self.clock.round = now + ROUND;

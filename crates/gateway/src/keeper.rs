@@ -1,23 +1,23 @@
 //! What is kept of one call: its record, its log and its recording, gathered in memory and handed to the store
 //! a few times a second. The store never makes a call wait.
 
+mod sound;
 mod story;
 
-use audio::{SampleRate, StereoRecorder};
+use audio::SampleRate;
 use call::log::LogWriter;
-use call::{CarrierEvent, Input, Output, Settings, Tick};
+use call::{CarrierEvent, Input, Output, RecordState, Settings, Tick};
 use jiff::Timestamp;
 use records::{CallRecord, EndReason};
 use store::{CallFiles, CallId, Store};
 
+use self::sound::Sound;
 use self::story::Story;
 
 pub(crate) use self::story::Serving;
 
 /// Log lines are handed over when there is this much, without waiting for the next round.
 const LOG_PIECE: usize = 32 * 1024;
-/// How much audio a piece of the recording holds as a rule, in microseconds.
-const ROUND_MICROS: u64 = 450_000;
 /// How many kinds of findings are kept, so that a hostile peer can't grow a record.
 const MAX_FINDINGS: usize = 32;
 
@@ -27,8 +27,7 @@ pub(crate) struct Keeper {
     record: Box<CallRecord>,
     log: Option<LogWriter>,
     lines: Vec<u8>,
-    record_audio: bool,
-    recorder: Option<Box<(SampleRate, StereoRecorder)>>,
+    sound: Sound,
     story: Story,
     changed: bool,
 }
@@ -55,12 +54,11 @@ impl Keeper {
             log.header(&mut lines, settings, rate);
         }
         Self {
-            record_audio: keep.audio && files.is_some(),
+            sound: Sound::new(keep.audio && files.is_some(), settings),
             files,
             record: Box::new(record),
             log,
             lines,
-            recorder: None,
             story: Story::default(),
             changed: false,
         }
@@ -76,13 +74,21 @@ impl Keeper {
         &mut self.record
     }
 
-    /// Begins the recording, once the stream's rate is known.
+    /// Begins the recording, once the stream's rate is known, where nobody is asked.
     pub(crate) fn answered(&mut self, rate: SampleRate) {
         self.record.sample_rate = rate.hz();
         self.changed = true;
-        if self.record_audio && self.recorder.is_none() {
-            self.recorder = Some(Box::new((rate, StereoRecorder::new(rate))));
-        }
+        self.sound.answered(rate);
+    }
+
+    /// The core has decided something about the recording.
+    pub(crate) fn recorded(&mut self, at: Tick, state: RecordState) {
+        self.sound.turned(at, state, SampleRate::try_from(self.record.sample_rate).ok());
+    }
+
+    /// Whether sound is kept, which is to be handed over ten times a second.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.sound.is_running()
     }
 
     /// Keeps an input, before the core handles it.
@@ -90,8 +96,10 @@ impl Keeper {
         if let Some(log) = &mut self.log {
             log.input(&mut self.lines, at, input);
         }
-        if let (Some(recorder), Input::Carrier(CarrierEvent::Audio(pcm))) = (&mut self.recorder, input) {
-            recorder.1.caller(at.0, pcm);
+        if let Input::Carrier(CarrierEvent::Audio(pcm)) = input
+            && let Some(recorder) = self.sound.recorder()
+        {
+            recorder.caller(at.0, pcm);
         }
     }
 
@@ -108,15 +116,15 @@ impl Keeper {
     /// Keeps audio that was handed to the carrier.
     pub(crate) fn sent(&mut self, plays_at: Tick, pcm: &[i16]) {
         self.record.counters.chunks_out += 1;
-        if let Some(recorder) = &mut self.recorder {
-            recorder.1.agent(plays_at.0, pcm);
+        if let Some(recorder) = self.sound.recorder() {
+            recorder.agent(plays_at.0, pcm);
         }
     }
 
     /// The carrier was told to drop what it holds.
     pub(crate) fn cleared(&mut self, at: Tick) {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.1.clear(at.0);
+        if let Some(recorder) = self.sound.recorder() {
+            recorder.clear(at.0);
         }
     }
 
@@ -141,18 +149,18 @@ impl Keeper {
     /// Hands over what has gathered. To be called twice a second.
     pub(crate) fn flush(&mut self, now: Tick) {
         self.flush_log();
+        self.flush_sound(now);
         let Some(files) = &mut self.files else { return };
-        if let Some(recorder) = &mut self.recorder {
-            let (rate, recorder) = &mut **recorder;
-            // A round's worth of both sides, so that the piece is not grown step by step.
-            let mut samples = Vec::with_capacity(rate.samples(ROUND_MICROS) * 2);
-            recorder.drain(now.0, &mut samples);
-            if !samples.is_empty() {
-                files.audio(*rate, samples);
-            }
-        }
         if std::mem::take(&mut self.changed) {
             files.update(&self.record);
+        }
+    }
+
+    /// Hands over the sound that has gathered. To be called ten times a second: what was not handed over is lost when
+    /// the server is killed.
+    pub(crate) fn flush_sound(&mut self, now: Tick) {
+        if let Some(files) = &mut self.files {
+            self.sound.flush(now, files);
         }
     }
 
@@ -165,14 +173,7 @@ impl Keeper {
         self.record.status = reason.status();
         self.record.end_detail = detail;
         let Some(mut files) = self.files.take() else { return };
-        if let Some(recorder) = self.recorder.take() {
-            let (rate, mut recorder) = *recorder;
-            let mut samples = Vec::new();
-            recorder.finish(at.0, &mut samples);
-            if !samples.is_empty() {
-                files.audio(rate, samples);
-            }
-        }
+        self.sound.finish(at, &mut files);
         files.finish((*self.record).clone());
     }
 

@@ -22,8 +22,7 @@ pub use self::template::CallFacts;
 /// How many tools may run in one call, all together.
 const MAX_RUNS: u32 = 50;
 /// The names of the tools that a call does itself; an operator's can't take them.
-const BUILT_IN: [&str; 5] =
-    [call::END_CALL, call::TRANSFER, call::SEND_DTMF, call::COLLECT_DIGITS, call::RECORD_RESULT];
+const BUILT_IN: [&str; 7] = call::BUILTIN;
 
 /// What is wrong with a tool's options; the configuration has to change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

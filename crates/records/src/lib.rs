@@ -4,6 +4,7 @@
 
 mod dial;
 mod end_reason;
+mod forget;
 mod life;
 mod number;
 mod record;
@@ -12,8 +13,11 @@ mod status;
 
 pub use dial::{DialRules, Refusal, Spent};
 pub use end_reason::EndReason;
+pub use forget::Kept;
 pub use life::{CallEvent, Change, Fact, Price, Witness};
 pub use number::{Country, NotACountry, NotANumber, Number, NumberKind, masked};
-pub use record::{CallCounters, CallRecord, Incident, Speaker, TurnLatency, TurnRecord, UsageRecord};
+pub use record::{
+    CallCounters, CallRecord, ConsentRecord, Incident, Speaker, TurnLatency, TurnRecord, UsageRecord,
+};
 pub use stale::{AfterAsking, CarrierWord, StaleRule, StaleStep, closed};
 pub use status::{AnsweredBy, CallStatus, Direction};

@@ -148,6 +148,9 @@ impl CallRecord {
     /// not final; where two witnesses tell of two ends, the better witness is believed, and of one witness's two
     /// ends the later in [`CallStatus`]'s order.
     pub fn apply(&mut self, event: CallEvent) -> Change {
+        if self.erased_at.is_some() {
+            return Change::Nothing;
+        }
         let before = self.clone();
         let CallEvent { at, from, fact } = event;
         match fact {
@@ -246,6 +249,7 @@ impl CallRecord {
             self.usage = told.usage;
             self.incidents = told.incidents;
             self.recording = told.recording;
+            self.recording_consent = told.recording_consent;
             self.results = told.results;
             self.transfer = told.transfer;
         }
@@ -349,11 +353,13 @@ impl CallRecord {
             usage: None,
             incidents: Vec::new(),
             recording: None,
+            recording_consent: None,
             carrier_recordings: std::collections::BTreeSet::new(),
             results: BTreeMap::new(),
             transfer: None,
             carrier_report: None,
             agent_report: None,
+            erased_at: None,
             talk_ended: false,
             talked_at: None,
         }

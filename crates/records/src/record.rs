@@ -103,6 +103,17 @@ pub struct Incident {
     pub detail: String,
 }
 
+/// Whether the caller agreed to be recorded, where they were told or asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsentRecord {
+    /// When it was decided, in milliseconds since the call's start: the recording begins there.
+    pub at_ms: u64,
+    /// Whether the call was recorded from there on.
+    pub recorded: bool,
+    /// `announced`, `said_yes`, `pressed_yes`, `said_no`, `pressed_other`, `no_answer`, `not_heard`, `call_ended`.
+    pub why: String,
+}
+
 /// What was counted during the call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CallCounters {
@@ -191,9 +202,12 @@ pub struct CallRecord {
     /// What went wrong, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub incidents: Vec<Incident>,
-    /// The stereo recording's file name in the call's folder.
+    /// Where the stereo recording is: a file's name in the call's folder, or `s3://bucket/key` once it lies there only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording: Option<String>,
+    /// Whether the caller agreed to be recorded; absent where they were neither told nor asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording_consent: Option<ConsentRecord>,
     /// Where the carrier keeps recordings of its own.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub carrier_recordings: BTreeSet<String>,
@@ -209,6 +223,9 @@ pub struct CallRecord {
     /// What an agent that is set up at its vendor found out about the call, as the vendor told after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_report: Option<BTreeMap<String, String>>,
+    /// When all but the times and the state was erased. Nothing is added after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<Timestamp>,
     /// Whether what was said is final: the media socket's side is done with the call.
     #[serde(default)]
     pub talk_ended: bool,

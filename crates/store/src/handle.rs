@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::fault::{Fault, NoFault};
 use crate::layout::{self, Layout};
 use crate::read::{self, ReadError};
+use crate::recording::Piece;
 use crate::writer::{Job, Writer};
 use crate::{CallId, Spool, repair};
 
@@ -262,10 +263,11 @@ impl CallFiles {
         self.lost += u64::from(!self.store.droppable(bytes, Job::Log(self.id, lines)));
     }
 
-    /// Appends interleaved stereo samples, caller first, to the recording. The first piece's rate holds.
-    pub fn audio(&mut self, rate: SampleRate, samples: Vec<i16>) {
-        let bytes = samples.len() * 2;
-        self.lost += u64::from(!self.store.droppable(bytes, Job::Audio(self.id, rate, samples)));
+    /// Writes interleaved stereo samples, caller first, to their place in the recording, over what is there. `from` is
+    /// in frames since the call began. The first piece's rate holds.
+    pub fn audio(&mut self, rate: SampleRate, from: u64, samples: Vec<i16>) {
+        let piece = Piece { rate, from, samples };
+        self.lost += u64::from(!self.store.droppable(piece.bytes(), Job::Audio(self.id, piece)));
     }
 
     /// Writes the record as it is now, so that a crash leaves that much.

@@ -5,13 +5,12 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use audio::SampleRate;
 use records::CallRecord;
 
 use crate::CallId;
 use crate::fault::Fault;
 use crate::layout::{self, LOG, Layout, RECORDING};
-use crate::recording::Recording;
+use crate::recording::{Piece, Recording};
 
 /// A file that is opened when it is first needed, and given up when a write to it fails.
 #[derive(Debug)]
@@ -79,20 +78,15 @@ impl OpenCall {
         result
     }
 
-    /// Appends to the recording. After a failure the recording ends there: what came later would be out of time.
-    pub(crate) fn audio(
-        &mut self,
-        rate: SampleRate,
-        samples: &[i16],
-        fault: &mut dyn Fault,
-    ) -> io::Result<()> {
+    /// Writes to the recording. After a failure the recording ends there: a full disk is left alone.
+    pub(crate) fn audio(&mut self, piece: &Piece, fault: &mut dyn Fault) -> io::Result<()> {
         let result = match &mut self.recording {
             Lazy::GivenUp => return Ok(()),
-            Lazy::Open(recording) => recording.append(samples, fault),
+            Lazy::Open(recording) => recording.write(piece, fault),
             Lazy::Unopened => {
-                Recording::create(self.folder.join(RECORDING), rate, fault).and_then(|mut recording| {
+                Recording::create(self.folder.join(RECORDING), piece.rate, fault).and_then(|mut recording| {
                     self.has_recording = true;
-                    let result = recording.append(samples, fault);
+                    let result = recording.write(piece, fault);
                     self.recording = Lazy::Open(recording);
                     result
                 })

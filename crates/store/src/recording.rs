@@ -1,8 +1,10 @@
-//! The stereo recording of one call, appended to as the call goes. The header at its front is made true at the
+//! The stereo recording of one call, written as the call goes: each piece at its place, so that what later frames
+//! move is written over, and what was lost on the way leaves silence and not a shift. The header at its front is made true at the
 //! end, or at the next start when a crash came between.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use audio::SampleRate;
@@ -13,6 +15,23 @@ use crate::layout;
 
 /// Caller left, agent right.
 const CHANNELS: u16 = 2;
+
+/// A piece of a recording.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub(crate) rate: SampleRate,
+    /// Its place, in frames since the call began.
+    pub(crate) from: u64,
+    /// Caller and agent by turns.
+    pub(crate) samples: Vec<i16>,
+}
+
+impl Piece {
+    /// How much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.samples.len() * 2
+    }
+}
 
 /// A recording under way.
 #[derive(Debug)]
@@ -26,18 +45,19 @@ pub(crate) struct Recording {
 impl Recording {
     pub(crate) fn create(path: PathBuf, rate: SampleRate, fault: &mut dyn Fault) -> io::Result<Self> {
         fault.before_write(&path, HEADER_BYTES)?;
-        let mut file = layout::append(&path)?;
+        let mut file = layout::write(&path)?;
         file.write_all(&wav::header(rate, CHANNELS, 0))?;
         Ok(Self { file, path, rate, bytes: 0 })
     }
 
-    /// Appends interleaved samples. After an error the file holds what was written before it.
-    pub(crate) fn append(&mut self, samples: &[i16], fault: &mut dyn Fault) -> io::Result<()> {
+    /// Writes a piece to its place. After an error the file holds what was written before it.
+    pub(crate) fn write(&mut self, piece: &Piece, fault: &mut dyn Fault) -> io::Result<()> {
         // Not kept for the next piece: hundreds of calls would each keep one.
-        let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let bytes: Vec<u8> = piece.samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
         fault.before_write(&self.path, bytes.len())?;
-        self.file.write_all(&bytes)?;
-        self.bytes += bytes.len() as u64;
+        let place = piece.from * u64::from(CHANNELS) * 2;
+        self.file.write_all_at(&bytes, HEADER_BYTES as u64 + place)?;
+        self.bytes = self.bytes.max(place + bytes.len() as u64);
         Ok(())
     }
 

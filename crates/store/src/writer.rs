@@ -7,13 +7,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use audio::SampleRate;
 use records::CallRecord;
 
 use crate::fault::Fault;
 use crate::handle::{Options, Shared, call_key};
 use crate::layout::{Layout, write_record};
 use crate::open_call::OpenCall;
+use crate::recording::Piece;
 use crate::{CallId, read};
 
 /// How many calls are remembered for reports that come after their end.
@@ -33,7 +33,7 @@ const BATCH: usize = 4096;
 pub(crate) enum Job {
     Begin(CallId, Box<CallRecord>),
     Log(CallId, Vec<u8>),
-    Audio(CallId, SampleRate, Vec<i16>),
+    Audio(CallId, Piece),
     Update(CallId, Box<CallRecord>),
     Finish(CallId, Box<CallRecord>),
     Report { call: String, report: BTreeMap<String, String> },
@@ -166,13 +166,13 @@ impl Writer {
                 let result = call.log(&lines, &mut *self.fault);
                 self.note(id, "the call log", result);
             }
-            Job::Audio(id, rate, samples) => {
-                self.shared.queued_bytes.fetch_sub(samples.len() * 2, Relaxed);
+            Job::Audio(id, piece) => {
+                self.shared.queued_bytes.fetch_sub(piece.bytes(), Relaxed);
                 let call = self.open.entry(id).or_insert_with(|| OpenCall::new(&self.layout, id));
                 if !self.shared.recording.load(Relaxed) {
                     call.stop_recording();
                 }
-                let result = call.audio(rate, &samples, &mut *self.fault);
+                let result = call.audio(&piece, &mut *self.fault);
                 self.note(id, "the recording", result);
             }
             Job::Update(id, record) => {

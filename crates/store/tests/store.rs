@@ -58,7 +58,7 @@ fn a_call_leaves_its_record_log_and_recording_for_its_owner_only() {
     let id = id("2026-11-21T12:00:00Z", 1);
     let mut files = store.begin(id, record(id));
     files.log(b"{\"header\":{}}\n".to_vec());
-    files.audio(SampleRate::HZ_8000, vec![1, -1, 2, -2]);
+    files.audio(SampleRate::HZ_8000, 0, vec![1, -1, 2, -2]);
     files.log(b"{\"t\":20000}\n".to_vec());
     files.finish(ended(id));
     assert!(store.flush(LONG));
@@ -85,7 +85,7 @@ fn what_a_killed_server_left_is_repaired() {
     let store = Store::open(data.path()).unwrap();
     let mut files = store.begin(long, record(long));
     files.log(b"{\"header\":{}}\n{\"t\":1500000,\"in\":\"time\"}\n{\"t\":99000000,\"in\":{\"carr".to_vec());
-    files.audio(SampleRate::HZ_16000, vec![7; 640]);
+    files.audio(SampleRate::HZ_16000, 0, vec![7; 640]);
     let _bare = store.begin(bare, record(bare));
     store.begin(done, record(done)).finish(ended(done));
     assert!(store.flush(LONG));
@@ -122,7 +122,7 @@ fn a_server_to_be_killed() {
     let mut files = store.begin(id, record(id));
     for tick in 0u64.. {
         files.log(format!("{{\"t\":{},\"in\":\"time\"}}\n", tick * 1000).into_bytes());
-        files.audio(SampleRate::HZ_8000, vec![3; 16]);
+        files.audio(SampleRate::HZ_8000, tick * 8, vec![3; 16]);
         if tick == 500 {
             assert!(store.flush(LONG));
             println!("written");
@@ -310,12 +310,12 @@ fn a_full_disk_stops_recordings_first_then_calls_and_recovers_by_itself() {
     };
     let first = id("2026-11-21T12:00:00Z", 1);
     let mut files = store.begin(first, record(first));
-    files.audio(SampleRate::HZ_8000, vec![1; 100]);
+    files.audio(SampleRate::HZ_8000, 0, vec![1; 100]);
     settle();
 
     free.store(100 << 20, SeqCst);
     settle();
-    files.audio(SampleRate::HZ_8000, vec![2; 100]);
+    files.audio(SampleRate::HZ_8000, 50, vec![2; 100]);
     files.log(b"{\"t\":1}\n".to_vec());
     settle();
     let health = store.health();

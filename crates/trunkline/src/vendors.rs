@@ -116,10 +116,16 @@ impl Vendors {
             Failure::config(format!("agents.{name}: {}", lines.join("; ")))
         })?;
         settings.tools.declared = tools.declared().into();
+        if !config.recording.enabled {
+            // Nobody is asked for what will not be done, and the call log holds no sound either.
+            settings.recording = call::Recording { consent: call::Consent::Off, ..Default::default() };
+        }
+        let answers = settings.recording.phrases();
         let mut agent = Agent::new(name, settings);
         agent.tools = (!wanted.tools.own.is_empty()).then(|| Arc::new(tools));
         agent.language.clone_from(&wanted.language);
         agent.phrases.clone_from(&wanted.phrases);
+        agent.phrases.extend(answers);
         agent.record = config.recording.enabled;
         agent.call_log = true;
         let script = script(wanted.script.as_deref()).map_err(|why| fault("script", why))?;

@@ -2,7 +2,7 @@
 
 use audio::SampleRate;
 use call::{
-    AgentKind, AnsweringMachine, BUILTIN, BargeIn, Budget, CarrierEvent, Conversed, Dtmf, DtmfMode, Failure,
+    AgentKind, AnsweringMachine, BUILTIN, BargeIn, Budget, CarrierEvent, Consent, Conversed, Dtmf, DtmfMode, Failure,
     FailureThen, Fault, Filler, FillerKind, Idle, ItemId, Limits, Playout, Settings, Speculate, Speech,
     StreamStart, Tool, ToolCall, Tools, Turn, TurnEnd, Usage,
 };
@@ -163,6 +163,17 @@ pub(super) fn settings(bytes: &mut Bytes<'_>) -> Settings {
             mode: bytes.pick([DtmfMode::Off, DtmfMode::Single, DtmfMode::Collect]),
             longest: 3,
             ..Dtmf::default()
+        },
+        recording: Recording {
+            // Of bits that are there already, so that older inputs keep their meaning.
+            consent: match flags & 0b1010_1000 {
+                0b1010_1000 => Consent::Ask,
+                0b0010_1000 => Consent::Announce,
+                0b1000_1000 => Consent::Off,
+                _ => Consent::None,
+            },
+            wait_ms: 1_000,
+            ..Recording::default()
         },
         failure: Failure {
             then: bytes.pick([

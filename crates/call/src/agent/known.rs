@@ -59,6 +59,7 @@ impl Call {
                 self.add_recorded(at, Recorded::Goodbye, out);
             }
             Some(Purpose::Greeting) => self.agent_failed(at, Fault::slow(), out),
+            Some(Purpose::Consent) => self.consent_unheard(at, out),
             _ if lost => self.agent_failed(at, Fault::slow(), out),
             Some(Purpose::IdlePrompt { since }) => {
                 self.drop_reply(at, out);

@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::phase::Phase;
 use crate::settings::ms;
 use crate::{
-    Call, Converse, END_CALL, Event, Output, RECORD_RESULT, TRANSFER, Tick, Timer, ToolAnswer, ToolCall,
-    ToolId, TurnId,
+    Call, Converse, END_CALL, Event, Output, PAUSE_RECORDING, RECORD_RESULT, RESUME_RECORDING, TRANSFER,
+    Tick, Timer, ToolAnswer, ToolCall, ToolId, TurnId,
 };
 
 /// So many tools may run at once; an agent that asks without end must not fill the memory.
@@ -108,6 +108,8 @@ impl Call {
                 Self::happened(out, Event::Result { name: text("name"), value });
                 ("noted", true)
             }
+            PAUSE_RECORDING => (self.pause_recording(at, true, out), true),
+            RESUME_RECORDING => (self.pause_recording(at, false, out), true),
             _ => ("this line can't do that", false),
         };
         self.tool_settled(at, (turn, &name, at), (id, result.to_owned(), ok), out);

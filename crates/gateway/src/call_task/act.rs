@@ -49,6 +49,10 @@ impl CallTask {
                     self.vendors.stop_voice(utterance);
                     None
                 }
+                Output::Record(state) => {
+                    self.keeper.recorded(at, state);
+                    None
+                }
                 Output::Event(event) => self.happened(at, &event),
                 Output::Ended { reason, detail } => {
                     self.ended = Some(reason);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use call::{Conversed, Event, Evidence, Input, Thought, Tick, TurnId, Usage};
 use providers::{LinkId, Note, Role};
-use records::{Incident, Speaker, TurnLatency, TurnRecord, UsageRecord};
+use records::{ConsentRecord, Incident, Speaker, TurnLatency, TurnRecord, UsageRecord};
 
 use super::Keeper;
 
@@ -15,6 +15,8 @@ const MAX_TURNS: usize = 2_000;
 const MAX_RESULTS: usize = 64;
 /// How many incidents are kept: the first of a bad call tell enough.
 const MAX_INCIDENTS: usize = 200;
+/// The incident of a paused recording: from when, and in its detail to when.
+const PAUSED: &str = "recording_paused";
 /// One turn is spoken at a time; a handful covers those that were cut before a word was heard.
 const MAX_ANSWERS: usize = 8;
 
@@ -153,6 +155,19 @@ impl Keeper {
                 }
             }
             Event::AgentCorrected { text } => self.agent_corrected(text),
+            Event::Consent { at_ms, recorded, why } => {
+                let consent = ConsentRecord { at_ms: *at_ms, recorded: *recorded, why: word(why) };
+                self.record_mut().recording_consent = Some(consent);
+            }
+            Event::RecordingPaused { at_ms } => {
+                self.incident(*at_ms, PAUSED, String::new(), "to the end of the call".to_owned());
+            }
+            Event::RecordingResumed { at_ms, .. } => {
+                let paused = self.record_mut().incidents.iter_mut().rev().find(|one| one.kind == PAUSED);
+                if let Some(paused) = paused {
+                    paused.detail = format!("to {at_ms} ms");
+                }
+            }
             Event::TransferAsked { target } => self.record_mut().transfer = Some(target.clone()),
             Event::Interrupted { .. } => self.record_mut().counters.interruptions += 1,
             Event::Resumed { .. } => self.record_mut().counters.false_interruptions += 1,

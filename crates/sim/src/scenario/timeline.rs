@@ -24,6 +24,7 @@ pub(super) fn line(at: Tick, output: &Output) -> Option<String> {
         Output::Hurry(_) => "hurry".to_owned(),
         Output::Voice { say: Say::Recorded(recorded), .. } => format!("recorded {recorded:?}").to_lowercase(),
         Output::StopTool(_) => "stop tool".to_owned(),
+        Output::Record(state) => format!("record {state:?}").to_lowercase(),
         _ => return None,
     };
     Some(format!("{:.1} {what}\n", at.0 as f64 / 1_000_000.0))
@@ -89,7 +90,12 @@ fn of_event(event: &Event) -> Option<String> {
         Event::Underrun { .. } => "underrun".to_owned(),
         Event::Ignored { what } => format!("ignored: {what}"),
         Event::Dtmf { digit } => format!("key {digit}"),
-        Event::Closing { .. }
+        Event::Consent { recorded, why, .. } => {
+            format!("{}recorded: {why:?}", if *recorded { "" } else { "not " })
+        }
+        Event::RecordingPaused { .. }
+        | Event::RecordingResumed { .. }
+        | Event::Closing { .. }
         | Event::SpeechEnded { .. }
         | Event::Partial { .. }
         | Event::TurnEnded { .. }

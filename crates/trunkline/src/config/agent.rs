@@ -42,6 +42,7 @@ pub(crate) struct Agent {
     pub(crate) idle: call::Idle,
     pub(crate) limits: call::Limits,
     pub(crate) playout: call::Playout,
+    pub(crate) recording: call::Recording,
 }
 
 impl Default for Agent {
@@ -73,6 +74,7 @@ impl Default for Agent {
             idle: call::Idle::default(),
             limits: call::Limits::default(),
             playout: call::Playout::default(),
+            recording: call::Recording::default(),
         }
     }
 }
@@ -126,6 +128,7 @@ impl Agent {
             idle: self.idle.clone(),
             limits: self.limits.clone(),
             playout: self.playout.clone(),
+            recording: self.recording.clone(),
         }
     }
 }

@@ -41,6 +41,8 @@ pub(crate) const LISTS: &[&str] = &[
     "agents.*.text_to_speech",
     "agents.*.tools.builtin",
     "agents.*.tools.*.allow",
+    "agents.*.recording.yes",
+    "agents.*.recording.no",
 ];
 
 /// All keys.
@@ -234,7 +236,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("agents.*.dtmf.interrupts", "Whether a key stops the agent that speaks."),
     key(
         "agents.*.tools.builtin",
-        "Offered: `end_call`, `transfer`, `send_dtmf`, `collect_digits`, `record_result`.",
+        "Offered: `end_call`, `transfer`, `send_dtmf`, `collect_digits`, `record_result`, `pause_recording`, \
+         `resume_recording`.",
     ),
     key("agents.*.tools.max_steps", "How often in one turn the model is asked again with tools' results."),
     key("agents.*.tools.*.description", "When the model is to use this tool."),
@@ -359,6 +362,21 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "agents.*.playout.lead_ms",
         "How much audio may lie with the carrier ahead of what the caller hears.",
+    ),
+    key(
+        "agents.*.recording.consent",
+        "Before the call is recorded: `none` (nothing is said), `announce`, `ask` (a yes is needed), `off` (never).",
+    ),
+    key(
+        "agents.*.recording.announcement",
+        "What is said with `announce`. Empty: English or Hindi, by the language.",
+    ),
+    key("agents.*.recording.question", "What is said with `ask`. Empty: English or Hindi, by the language."),
+    key("agents.*.recording.yes", "Phrases that mean yes, besides the usual ones in English and Hindi."),
+    key("agents.*.recording.no", "Phrases that mean no, likewise. A no counts more than a yes."),
+    key(
+        "agents.*.recording.wait_ms",
+        "How long an answer is waited for before it is asked again, then taken as no.",
     ),
 ];
 
