@@ -36,6 +36,8 @@ pub struct Options {
     pub call_floor_bytes: u64,
     /// How much may wait to be written, in bytes.
     pub queue_bytes: usize,
+    /// Whether recordings are taken to another place once their calls are over, see [`crate::Uploads`].
+    pub uploads: bool,
     /// How often free space is looked at, and a record that could not be written is tried again.
     pub check_every: Duration,
 }
@@ -46,6 +48,7 @@ impl Default for Options {
             recording_floor_bytes: 256 << 20,
             call_floor_bytes: 64 << 20,
             queue_bytes: 64 << 20,
+            uploads: false,
             check_every: Duration::from_secs(1),
         }
     }
@@ -121,7 +124,7 @@ impl Store {
             TryLockError::WouldBlock => OpenError::InUse(data.to_owned()),
             TryLockError::Error(error) => io(error),
         })?;
-        let repaired = repair::repair(&layout).map_err(io)?;
+        let repaired = repair::repair(&layout, options.uploads).map_err(io)?;
         if repaired > 0 {
             tracing::warn!(
                 repaired,
@@ -157,6 +160,15 @@ impl Store {
     /// replaces the one it repeats.
     pub fn report(&self, carrier: &str, carrier_call_id: &str, report: BTreeMap<String, String>) {
         self.spoolable(Job::Report { call: call_key(carrier, carrier_call_id), report });
+    }
+
+    /// A call's recording has arrived in the other place; with its address where it lies only there from now on.
+    pub(crate) fn arrived(&self, id: CallId, address: Option<String>) {
+        self.spoolable(Job::Arrived(id, address));
+    }
+
+    pub(crate) const fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// The newest `limit` records, of those before `before`. Reads files: not for the runtime's own threads.

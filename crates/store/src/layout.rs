@@ -66,6 +66,25 @@ impl Layout {
         self.calls().join(id.day()).join(id.to_string())
     }
 
+    pub(crate) fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    /// The note that a call's recording is to be taken to the other place.
+    pub(crate) fn upload(&self, id: CallId) -> PathBuf {
+        self.uploads().join(id.to_string())
+    }
+
+    pub(crate) fn audit(&self) -> PathBuf {
+        self.root.join("audit.jsonl")
+    }
+
+    /// Notes that a call's recording is to be taken to the other place.
+    pub(crate) fn note_upload(&self, id: CallId) -> io::Result<()> {
+        create_folder(&self.uploads())?;
+        append(&self.upload(id)).map(drop)
+    }
+
     /// Makes the folders that every store has.
     pub(crate) fn create(&self) -> io::Result<()> {
         for folder in [self.live(), self.calls(), self.pending(), self.taking(), self.spool()] {

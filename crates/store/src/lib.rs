@@ -12,13 +12,15 @@
 //! <data>/taking/<call id>                       the same, while it is being taken in
 //! <data>/spool/                                 words about calls that came while the database was away
 //! <data>/indexed                                the database that was given every call of this folder
+//! <data>/uploads/<call id>                      a recording that is to be taken to another place
+//! <data>/audit.jsonl                            what was taken out, and by whom
 //! ```
 //!
 //! What is looked up and filtered lies in a database as well, SQLite or PostgreSQL (`Database`). The way there leads
 //! over marker files and a task (`Intake`), so that no call and no thread that writes ever waits for it.
 //!
-//! What was handed over is with the operating system within a second, so that the death of the process loses at
-//! most that; what the death of the machine loses is the file system's affair.
+//! What was handed over is with the operating system within a second, sound within 50 ms, so that the death of the
+//! process loses at most that; what the death of the machine loses is the file system's affair.
 
 #![expect(clippy::duplicate_mod, reason = "one source of queries is built for each of the two databases")]
 
@@ -26,6 +28,7 @@ mod archive;
 pub mod bench;
 mod database;
 mod fault;
+mod forget;
 mod handle;
 mod id;
 mod intake;
@@ -35,8 +38,12 @@ mod open_call;
 mod playback;
 mod read;
 mod recording;
+mod recordings;
+mod remote;
 mod repair;
+mod retention;
 mod spool;
+mod uploads;
 mod writer;
 
 pub use archive::Archive;
@@ -45,9 +52,14 @@ pub use database::{
     Idempotency, InboxEntry, Intent, Scope, StoredEvent, Which,
 };
 pub use fault::{Fault, NoFault};
+pub use forget::{Erased, ForgetError, Forgetter};
 pub use handle::{CallFiles, Health, OpenError, Options, Store};
 pub use id::{CallId, NotACallId};
 pub use intake::Intake;
 pub use playback::Playback;
 pub use read::ReadError;
+pub use recordings::{Opened, Recordings, RemoteRecording};
+pub use remote::{Remote, RemoteError, RemoteOptions};
+pub use retention::{Retention, Swept};
 pub use spool::Spool;
+pub use uploads::Uploads;

@@ -14,12 +14,12 @@ use crate::{CallId, NoFault, read, recording};
 /// How much of a log's end is searched for its last moment. Longer than any usual line.
 const TAIL: u64 = 256 * 1024;
 
-/// Closes every call that was left open. Gives how many.
-pub(crate) fn repair(layout: &Layout) -> io::Result<usize> {
+/// Closes every call that was left open. Gives how many. Where recordings go to another place, theirs do too.
+pub(crate) fn repair(layout: &Layout, uploads: bool) -> io::Result<usize> {
     let mut repaired = 0;
     for name in read::names(&layout.live())? {
         let Ok(id) = name.parse::<CallId>() else { continue };
-        match repair_call(layout, id) {
+        match repair_call(layout, id, uploads) {
             Ok(closed) => repaired += usize::from(closed),
             // One damaged call must not keep the server from starting.
             Err(error) => {
@@ -32,7 +32,7 @@ pub(crate) fn repair(layout: &Layout) -> io::Result<usize> {
     Ok(repaired)
 }
 
-fn repair_call(layout: &Layout, id: CallId) -> Result<bool, read::ReadError> {
+fn repair_call(layout: &Layout, id: CallId, uploads: bool) -> Result<bool, read::ReadError> {
     let folder = layout.folder(id);
     let Some(mut record) = read::load(layout, id)? else {
         tracing::warn!(call_id = %id, "a call died before its record was written");
@@ -42,6 +42,9 @@ fn repair_call(layout: &Layout, id: CallId) -> Result<bool, read::ReadError> {
     if recording.exists() {
         recording::repair(&recording)?;
         record.recording = Some(RECORDING.to_owned());
+        if uploads {
+            layout.note_upload(id)?;
+        }
     }
     if record.ended_at.is_some() {
         return Ok(false);

@@ -11,10 +11,10 @@ use records::CallRecord;
 
 use crate::fault::Fault;
 use crate::handle::{Options, Shared, call_key};
-use crate::layout::{Layout, write_record};
+use crate::layout::{Layout, RECORDING, write_record};
 use crate::open_call::OpenCall;
 use crate::recording::Piece;
-use crate::{CallId, read};
+use crate::{CallId, forget, read};
 
 /// How many calls are remembered for reports that come after their end.
 const REMEMBERED: usize = 20_000;
@@ -37,6 +37,8 @@ pub(crate) enum Job {
     Update(CallId, Box<CallRecord>),
     Finish(CallId, Box<CallRecord>),
     Report { call: String, report: BTreeMap<String, String> },
+    /// The recording is in the other place; with its address where it is to lie only there.
+    Arrived(CallId, Option<String>),
     Flush(SyncSender<()>),
 }
 
@@ -189,6 +191,11 @@ impl Writer {
             }
             Job::Finish(id, record) => self.finish(id, record),
             Job::Report { call, report } => self.report(&call, report),
+            Job::Arrived(id, address) => {
+                if let Err(error) = self.arrived(id, address) {
+                    tracing::error!(call_id = %id, %error, "it can't be noted where a recording is");
+                }
+            }
             Job::Flush(done) => {
                 // The one who waits may have given up.
                 let _ = done.send(());
@@ -205,7 +212,29 @@ impl Writer {
             }
             call.complete(&mut record);
         }
+        if self.options.uploads
+            && record.recording.is_some()
+            && let Err(error) = self.layout.note_upload(id)
+        {
+            complain(id, "the note that the recording is to be stored elsewhere", &error);
+        }
         self.save(id, record);
+    }
+
+    /// The record says where the recording is before the file here goes.
+    fn arrived(&mut self, id: CallId, address: Option<String>) -> Result<(), read::ReadError> {
+        if let Some(address) = address
+            && let Some(mut record) = read::load(&self.layout, id)?.filter(|record| record.recording.is_some())
+        {
+            record.recording = Some(address);
+            self.save(id, Box::new(record));
+            if self.unsaved.contains_key(&id) {
+                // Tried again: the note stays.
+                return Ok(());
+            }
+            forget::remove(&self.layout.folder(id).join(RECORDING))?;
+        }
+        Ok(forget::remove(&self.layout.upload(id))?)
     }
 
     /// Writes a record, or keeps it to be tried again.
@@ -254,6 +283,8 @@ impl Writer {
             None => read::load(&self.layout, id),
         };
         match record {
+            // Nothing is added to what was erased.
+            Ok(Some(record)) if record.erased_at.is_some() => {}
             Ok(Some(mut record)) => {
                 record.carrier_report = Some(report);
                 // Before as well: the process may die between the record and its marker.

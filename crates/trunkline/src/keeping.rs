@@ -1,0 +1,46 @@
+//! What happens to calls once they are over: recordings go to the other place, and what is too old goes.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use store::{Forgetter, Remote, Retention, Store, Uploads};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::failure::Failure;
+
+/// How long after the start the first sweep is, so that it hinders no start, and how often one follows.
+const FIRST_SWEEP: Duration = Duration::from_secs(60);
+const SWEEP_EVERY: Duration = Duration::from_secs(24 * 3_600);
+
+/// The other place for recordings, where the configuration names one.
+pub(crate) fn remote(config: &Config) -> Result<Option<Remote>, Failure> {
+    let remote = config.recording.remote().map(|options| Remote::open(&options)).transpose();
+    remote.map_err(|error| Failure::config(error.to_string()))
+}
+
+/// Starts what is done in the background until the server stops.
+pub(crate) fn start(config: &Config, store: &Store, remote: Option<Remote>, stop: &CancellationToken) {
+    if let Some(remote) = &remote {
+        let uploads = Uploads::new(store.clone(), remote.clone(), config.recording.keep_local);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(uploads.run()));
+    }
+    let retention = Retention::from(&config.retention);
+    if !retention.is_for_ever() {
+        let forgetter = Forgetter::new(&config.data.dir, remote);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(sweeps(forgetter, retention)));
+    }
+}
+
+async fn sweeps(forgetter: Forgetter, retention: Retention) {
+    let mut due = tokio::time::interval_at(tokio::time::Instant::now() + FIRST_SWEEP, SWEEP_EVERY);
+    loop {
+        due.tick().await;
+        match forgetter.sweep(retention, Timestamp::now(), false).await {
+            Ok(swept) => {
+                tracing::info!(parts = swept.forgotten.len(), failed = swept.failed.len(), "old calls were swept");
+            }
+            Err(error) => tracing::error!(%error, "old calls can't be swept"),
+        }
+    }
+}
