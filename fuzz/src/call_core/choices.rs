@@ -3,8 +3,8 @@
 use audio::SampleRate;
 use call::{
     AgentKind, AnsweringMachine, BUILTIN, BargeIn, Budget, CarrierEvent, Consent, Conversed, Dtmf, DtmfMode, Failure,
-    FailureThen, Fault, Filler, FillerKind, Idle, ItemId, Limits, Playout, Settings, Speculate, Speech,
-    StreamStart, Tool, ToolCall, Tools, Turn, TurnEnd, Usage,
+    FailureThen, Fault, Filler, FillerKind, Idle, ItemId, Limits, Playout, Recording, Settings, Speculate,
+    Speech, StreamStart, Tool, ToolCall, Tools, Turn, TurnEnd, Usage,
 };
 
 use super::super::bytes::Bytes;
@@ -167,7 +167,7 @@ pub(super) fn settings(bytes: &mut Bytes<'_>) -> Settings {
         recording: Recording {
             // Of bits that are there already, so that older inputs keep their meaning.
             consent: match flags & 0b1010_1000 {
-                0b1010_1000 => Consent::Ask,
+                0b1010_1000 if !speech_to_speech => Consent::Ask,
                 0b0010_1000 => Consent::Announce,
                 0b1000_1000 => Consent::Off,
                 _ => Consent::None,

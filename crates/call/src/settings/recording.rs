@@ -78,15 +78,13 @@ impl Recording {
         if matches!(self.consent, Consent::None | Consent::Off) {
             return;
         }
-        let name = if self.consent == Consent::Ask { "ask" } else { "announce" };
+        // An agent that says nothing is not recorded then; that is no reason to refuse a default for all agents.
         if !settings.agent.listens() {
-            found.push(format!(
-                "recording.consent is \"{name}\", and an agent of the kind \"{}\" says nothing; use \"none\" or \"off\"",
-                settings.agent.as_str()
-            ));
-        } else if self.consent == Consent::Ask && settings.converses() {
+            return;
+        }
+        if self.consent == Consent::Ask && settings.converses() {
             found.push(
-                "recording.consent is \"ask\", which an agent with speech_to_speech can't do yet; use \"announce\" or \"off\""
+                "recording.consent is \"ask\", which an agent with speech_to_speech can't do; use \"announce\" or \"off\""
                     .to_owned(),
             );
         }
