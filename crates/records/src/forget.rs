@@ -80,17 +80,18 @@ impl CallRecord {
         }
     }
 
-    /// Whether the call was from or to this number, however either is written: with a country code, a leading zero, or
-    /// spaces. Numbers of fewer than eight digits must be the same.
+    /// Whether the call was from or to this number, however either is written.
     pub fn is_with(&self, number: &str) -> bool {
-        let wanted = digits(number);
-        [&self.from, &self.to].into_iter().flatten().any(|known| {
-            let known = digits(known);
-            let (longer, shorter) =
-                if known.len() >= wanted.len() { (&known, &wanted) } else { (&wanted, &known) };
-            longer == shorter || shorter.len() >= 8 && longer.ends_with(shorter.as_str())
-        }) && !wanted.is_empty()
+        [&self.from, &self.to].into_iter().flatten().any(|known| same_number(known, number))
     }
+}
+
+/// Whether two numbers are the same however they are written: with a country code, a leading zero, or spaces. Those of
+/// fewer than eight digits must be the same digit by digit.
+pub fn same_number(one: &str, other: &str) -> bool {
+    let (one, other) = (digits(one), digits(other));
+    let (longer, shorter) = if one.len() >= other.len() { (one, other) } else { (other, one) };
+    !shorter.is_empty() && (longer == shorter || shorter.len() >= 8 && longer.ends_with(&shorter))
 }
 
 /// The digits of a number without those that only say how to dial it.

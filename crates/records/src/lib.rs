@@ -13,7 +13,7 @@ mod status;
 
 pub use dial::{DialRules, Refusal, Spent};
 pub use end_reason::EndReason;
-pub use forget::Kept;
+pub use forget::{Kept, same_number};
 pub use life::{CallEvent, Change, Fact, Price, Witness};
 pub use number::{Country, NotACountry, NotANumber, Number, NumberKind, masked};
 pub use record::{

@@ -104,7 +104,7 @@ pub struct Incident {
 }
 
 /// Whether the caller agreed to be recorded, where they were told or asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConsentRecord {
     /// When it was decided, in milliseconds since the call's start: the recording begins there.
     pub at_ms: u64,

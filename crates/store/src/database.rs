@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use records::{CallEvent, CallRecord, Spent};
+use records::{CallEvent, CallRecord, Kept, Spent};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -168,6 +168,26 @@ impl Database {
     /// Notes a callback that was refused.
     pub async fn refused(&self, carrier: &str, kind: &str, at: Timestamp) -> Result<(), DatabaseError> {
         self.write(operation::Refuse { carrier: carrier.to_owned(), kind: kind.to_owned(), at }).await
+    }
+
+    /// Takes a part of a call out. Says whether it may be: a call that is not over keeps all. One that is not known is
+    /// no error.
+    pub async fn forget(&self, call: CallId, what: Kept, at: Timestamp) -> Result<bool, DatabaseError> {
+        self.write(operation::Forget { call, what, at }).await
+    }
+
+    /// The calls from or to a number, however it is written.
+    pub async fn calls_with(&self, number: &str) -> Result<Vec<CallId>, DatabaseError> {
+        self.read(operation::FindNumber { number: number.to_owned() }).await
+    }
+
+    /// Makes sure that nothing of what was taken out is left in the database's own files. On PostgreSQL that is the
+    /// server's affair: VACUUM and its archive of the log.
+    pub async fn scrub(&self) -> Result<(), DatabaseError> {
+        match self.options() {
+            DatabaseOptions::Sqlite { file } => sqlite::empty_log(file).await,
+            DatabaseOptions::Postgres { .. } => Ok(()),
+        }
     }
 
     /// One call.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::layout::{self, LOG, Layout, RECORD, RECORDING, write_record};
 use crate::read::{self, ReadError};
 use crate::remote::{Remote, RemoteError};
-use crate::{CallId, NoFault};
+use crate::{CallId, Database, DatabaseError, NoFault};
 
 /// Why something was not taken out.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,9 @@ pub enum ForgetError {
     /// The recording lies elsewhere and stays there.
     #[error(transparent)]
     Remote(#[from] RemoteError),
+    /// The tables hold it, and they can't be changed now.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     /// It lies elsewhere, and it is not configured where.
     #[error("the recording lies at {0}, and no recording.url is configured")]
     Elsewhere(String),
@@ -39,6 +42,7 @@ pub enum ForgetError {
 pub struct Forgetter {
     layout: Layout,
     remote: Option<Remote>,
+    database: Option<Database>,
 }
 
 /// What an erasure did.
@@ -53,7 +57,13 @@ pub struct Erased {
 impl Forgetter {
     /// For the calls of a data folder, whose recordings may also lie at `remote`.
     pub fn new(data: &Path, remote: Option<Remote>) -> Self {
-        Self { layout: Layout { root: data.to_owned() }, remote }
+        Self { layout: Layout { root: data.to_owned() }, remote, database: None }
+    }
+
+    /// The same for calls that are in these tables too.
+    pub fn and_tables(mut self, database: Database) -> Self {
+        self.database = Some(database);
+        self
     }
 
     /// Takes one part of a call out. That it is gone already is no error.
@@ -77,6 +87,11 @@ impl Forgetter {
                 (None, None) => {}
             }
         }
+        if let Some(database) = &self.database
+            && !database.forget(id, what, now).await?
+        {
+            return Err(ForgetError::Live);
+        }
         self.on_disk(move |layout| forget_files(layout, id, what, now)).await
     }
 
@@ -85,13 +100,20 @@ impl Forgetter {
     /// # Errors
     /// When the data folder can't be read.
     pub async fn calls_with(&self, number: &str) -> Result<Vec<CallId>, ForgetError> {
-        let number = number.to_owned();
-        self.on_disk(move |layout| {
-            let records = read::list(layout, usize::MAX, None)?;
-            let with = records.iter().filter(|record| record.is_with(&number));
-            Ok(with.filter_map(|record| record.id.parse().ok()).collect())
-        })
-        .await
+        let wanted = number.to_owned();
+        let mut calls: Vec<CallId> = self
+            .on_disk(move |layout| {
+                let records = read::list(layout, usize::MAX, None)?;
+                let with = records.iter().filter(|record| record.is_with(&wanted));
+                Ok(with.filter_map(|record| record.id.parse().ok()).collect())
+            })
+            .await?;
+        if let Some(database) = &self.database {
+            calls.extend(database.calls_with(number).await?);
+        }
+        calls.sort_unstable_by(|a, b| b.cmp(a));
+        calls.dedup();
+        Ok(calls)
     }
 
     /// Erases all calls from or to a number: sound, words, numbers and parameters. A tombstone of each stays, and a line
@@ -107,11 +129,22 @@ impl Forgetter {
                 Err(error) => erased.failed.push((id, error)),
             }
         }
-        let ids = |ids: &mut dyn Iterator<Item = CallId>| ids.map(|id| Value::from(id.to_string())).collect::<Vec<_>>();
+        self.scrub().await?;
+        let ids = |ids: &mut dyn Iterator<Item = CallId>| {
+            ids.map(|id| Value::from(id.to_string())).collect::<Vec<_>>()
+        };
         let calls = ids(&mut erased.calls.iter().copied());
         let failed = ids(&mut erased.failed.iter().map(|(id, _)| *id));
         self.note("erase", now, &serde_json::json!({ "by": by, "calls": calls, "failed": failed })).await?;
         Ok(erased)
+    }
+
+    /// Nothing of what was taken out is to lie in the tables' own files.
+    pub(crate) async fn scrub(&self) -> Result<(), ForgetError> {
+        match &self.database {
+            Some(database) => Ok(database.scrub().await?),
+            None => Ok(()),
+        }
     }
 
     /// Adds a line to the audit file.

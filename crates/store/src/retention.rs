@@ -72,10 +72,8 @@ pub(crate) fn too_old(
     days.retain(|day| *day <= newest_day);
     days.sort_unstable();
     for day in days {
-        let mut ids: Vec<CallId> = read::names(&layout.calls().join(day))?
-            .iter()
-            .filter_map(|name| name.parse().ok())
-            .collect();
+        let mut ids: Vec<CallId> =
+            read::names(&layout.calls().join(day))?.iter().filter_map(|name| name.parse().ok()).collect();
         ids.sort_unstable();
         for id in ids {
             found.extend(parts(layout, id, retention, now).into_iter().map(|what| (id, what)));
@@ -109,7 +107,12 @@ impl Forgetter {
     ///
     /// # Errors
     /// When the data folder can't be read. What fails with one call is in the answer.
-    pub async fn sweep(&self, retention: Retention, now: Timestamp, is_dry: bool) -> Result<Swept, ForgetError> {
+    pub async fn sweep(
+        &self,
+        retention: Retention,
+        now: Timestamp,
+        is_dry: bool,
+    ) -> Result<Swept, ForgetError> {
         let old = self.on_disk(move |layout| Ok(too_old(layout, &retention, now)?)).await?;
         let mut swept = Swept::default();
         for (id, what) in old {
@@ -119,9 +122,15 @@ impl Forgetter {
             }
         }
         if !is_dry && !swept.forgotten.is_empty() {
+            self.scrub().await?;
             let counts = Kept::ALL.map(|what| (what.as_str(), swept.count(what)));
-            self.note("retention", now, &serde_json::json!({ "counts": serde_json::Map::from_iter(
-                counts.map(|(name, count)| (name.to_owned(), count.into()))) })).await?;
+            self.note(
+                "retention",
+                now,
+                &serde_json::json!({ "counts": serde_json::Map::from_iter(
+                counts.map(|(name, count)| (name.to_owned(), count.into()))) }),
+            )
+            .await?;
         }
         Ok(swept)
     }

@@ -36,7 +36,10 @@ pub(crate) enum Job {
     Audio(CallId, Piece),
     Update(CallId, Box<CallRecord>),
     Finish(CallId, Box<CallRecord>),
-    Report { call: String, report: BTreeMap<String, String> },
+    Report {
+        call: String,
+        report: BTreeMap<String, String>,
+    },
     /// The recording is in the other place; with its address where it is to lie only there.
     Arrived(CallId, Option<String>),
     Flush(SyncSender<()>),
@@ -224,7 +227,8 @@ impl Writer {
     /// The record says where the recording is before the file here goes.
     fn arrived(&mut self, id: CallId, address: Option<String>) -> Result<(), read::ReadError> {
         if let Some(address) = address
-            && let Some(mut record) = read::load(&self.layout, id)?.filter(|record| record.recording.is_some())
+            && let Some(mut record) =
+                read::load(&self.layout, id)?.filter(|record| record.recording.is_some())
         {
             record.recording = Some(address);
             self.save(id, Box::new(record));

@@ -7,7 +7,10 @@ use audio::SampleRate;
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use records::{CallRecord, EndReason, Kept, Speaker, TurnRecord};
-use store::{CallId, Forgetter, Opened, Recordings, Remote, RemoteOptions, Retention, Store, Uploads};
+use store::{
+    CallId, Database, DatabaseOptions, Forgetter, Opened, Recordings, Remote, RemoteOptions, Retention,
+    Store, Uploads, Which,
+};
 
 const LONG: Duration = Duration::from_secs(30);
 const NUMBER: &str = "09876543210";
@@ -81,7 +84,9 @@ async fn each_part_goes_at_its_time_and_alone() {
     let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
     let [old, middle, young] = ["2026-08-01T12:00:00Z", "2026-10-20T12:00:00Z", "2026-11-20T12:00:00Z"];
     let (old, middle, young) = (id(old, 1), id(middle, 2), id(young, 3));
-    [old, middle, young].map(|id| call(&store, id, NUMBER));
+    for id in [old, middle, young] {
+        call(&store, id, NUMBER);
+    }
     // One that runs is never touched, however old.
     let live = id("2026-01-01T12:00:00Z", 4);
     let running = store.begin(live, CallRecord::new(live.to_string(), "exotel", live.began()));
@@ -129,17 +134,32 @@ async fn after_an_erasure_neither_number_nor_words_are_on_the_disk() {
     assert_eq!(files(bucket.path()).len(), 1);
     call(&store, here, NUMBER);
     call(&store, other, "08000000002");
-    assert!(!holding(data.path(), "9876543210").is_empty());
+    let file = data.path().join("trunkline.db");
+    let tables = Database::open(DatabaseOptions::Sqlite { file: file.clone() }).await.unwrap();
+    for id in [here, there, other] {
+        tables.take_in(&store.load(id).unwrap().unwrap(), Timestamp::now()).await.unwrap();
+    }
+    let holds = holding(data.path(), "9876543210");
+    assert!(holds.iter().any(|path| path.contains("trunkline.db")), "{holds:?}");
+    assert!(holding(data.path(), WORDS).iter().any(|path| path.contains("trunkline.db")));
 
-    let forgetter = Forgetter::new(data.path(), Some(remote));
+    let forgetter = Forgetter::new(data.path(), Some(remote)).and_tables(tables.clone());
     let erased = forgetter.erase("98765 43210", "a test", Timestamp::now()).await.unwrap();
     assert_eq!((erased.calls.as_slice(), erased.failed.len()), (&[there, here][..], 0));
     assert_eq!(holding(data.path(), "9876543210"), [""; 0]);
     let left = holding(data.path(), WORDS);
-    assert!(left.iter().all(|path| path.contains(&other.to_string())) && left.len() == 2, "{left:?}");
+    // Of the call with another number nothing is gone: its two files, and its row.
+    assert!(left.iter().filter(|path| path.contains(&other.to_string())).count() == 2, "{left:?}");
+    assert!(left.len() == 3 && left.iter().any(|path| path.ends_with("trunkline.db")), "{left:?}");
+    let tombstone = tables.call(&Which::Id(here)).await.unwrap().unwrap();
+    assert!(tombstone.erased_at.is_some() && tombstone.turns.is_empty() && tombstone.ended_at.is_some());
+    assert!(tables.call(&Which::Id(other)).await.unwrap().unwrap().erased_at.is_none());
     assert_eq!(files(bucket.path()).len(), 0, "the recording elsewhere is gone too");
     let audit = std::fs::read_to_string(data.path().join("audit.jsonl")).unwrap();
-    assert!(audit.contains(&here.to_string()) && audit.contains("a test") && audit.lines().count() == 1, "{audit}");
+    assert!(
+        audit.contains(&here.to_string()) && audit.contains("a test") && audit.lines().count() == 1,
+        "{audit}"
+    );
     assert!(forgetter.erase(NUMBER, "a test", Timestamp::now()).await.unwrap().calls.is_empty());
 }
 
@@ -165,7 +185,9 @@ async fn a_recording_goes_elsewhere_and_is_read_from_there() {
     assert!(!store.folder(call_id).join("recording.wav").exists());
     let record = store.load(call_id).unwrap().unwrap();
     assert_eq!(record.recording, Some(remote.address(call_id)));
-    let Some(Opened::Remote(there)) = recordings.open(call_id).await.unwrap() else { panic!("it is there now") };
+    let Some(Opened::Remote(there)) = recordings.open(call_id).await.unwrap() else {
+        panic!("it is there now")
+    };
     assert_eq!(there.length, length);
     let part: Vec<bytes::Bytes> = there.read(40..100).await.unwrap().try_collect().await.unwrap();
     assert_eq!(part.concat(), whole[40..100]);
@@ -180,7 +202,11 @@ async fn a_recording_goes_elsewhere_and_is_read_from_there() {
     assert!(store.folder(second).join("recording.wav").exists());
     std::fs::remove_file(bucket.path()).unwrap();
     std::fs::create_dir(bucket.path()).unwrap();
-    assert_eq!(Uploads::new(store.clone(), remote, true).round().await, 1, "after a restart it is tried again");
+    assert_eq!(
+        Uploads::new(store.clone(), remote, true).round().await,
+        1,
+        "after a restart it is tried again"
+    );
     assert!(store.flush(LONG));
     assert!(store.folder(second).join("recording.wav").exists(), "it is to stay here as well");
     assert_eq!(store.load(second).unwrap().unwrap().recording.as_deref(), Some("recording.wav"));

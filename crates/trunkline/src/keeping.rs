@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use store::{Forgetter, Remote, Retention, Store, Uploads};
+use store::{Database, Forgetter, Remote, Retention, Store, Uploads};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::server::tables;
 
 /// How long after the start the first sweep is, so that it hinders no start, and how often one follows.
 const FIRST_SWEEP: Duration = Duration::from_secs(60);
@@ -19,15 +20,25 @@ pub(crate) fn remote(config: &Config) -> Result<Option<Remote>, Failure> {
     remote.map_err(|error| Failure::config(error.to_string()))
 }
 
+/// What takes calls out, for commands.
+pub(crate) async fn forgetter(config: &Config) -> Result<Forgetter, Failure> {
+    Ok(Forgetter::new(&config.data.dir, remote(config)?).and_tables(tables(config).await?))
+}
+
 /// Starts what is done in the background until the server stops.
-pub(crate) fn start(config: &Config, store: &Store, remote: Option<Remote>, stop: &CancellationToken) {
+pub(crate) fn start(
+    config: &Config,
+    (store, database): (&Store, &Database),
+    remote: Option<Remote>,
+    stop: &CancellationToken,
+) {
     if let Some(remote) = &remote {
         let uploads = Uploads::new(store.clone(), remote.clone(), config.recording.keep_local);
         tokio::spawn(stop.clone().run_until_cancelled_owned(uploads.run()));
     }
     let retention = Retention::from(&config.retention);
     if !retention.is_for_ever() {
-        let forgetter = Forgetter::new(&config.data.dir, remote);
+        let forgetter = Forgetter::new(&config.data.dir, remote).and_tables(database.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(sweeps(forgetter, retention)));
     }
 }
@@ -38,7 +49,11 @@ async fn sweeps(forgetter: Forgetter, retention: Retention) {
         due.tick().await;
         match forgetter.sweep(retention, Timestamp::now(), false).await {
             Ok(swept) => {
-                tracing::info!(parts = swept.forgotten.len(), failed = swept.failed.len(), "old calls were swept");
+                tracing::info!(
+                    parts = swept.forgotten.len(),
+                    failed = swept.failed.len(),
+                    "old calls were swept"
+                );
             }
             Err(error) => tracing::error!(%error, "old calls can't be swept"),
         }

@@ -8,6 +8,7 @@ mod carriers;
 mod commands;
 mod config;
 mod failure;
+mod keeping;
 mod logging;
 mod server;
 mod speech;

@@ -12,7 +12,7 @@ use providers::Health;
 use records::{AnsweredBy, EndReason};
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
-use store::{CallId, Database, DatabaseError, OpenError, Store};
+use store::{CallId, Database, DatabaseError, NoFault, OpenError, Store};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ use crate::board::Board;
 use crate::carriers;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::keeping;
 use crate::tables::Tables;
 use crate::vendors::Vendors;
 
@@ -111,7 +112,8 @@ impl Server {
             _ => None,
         };
         let recorder = Recorder::install().map_err(|error| Failure::failed(error.to_string()))?;
-        let store = open_store(&config)?;
+        let remote = keeping::remote(&config)?;
+        let store = open_store(&config, remote.is_some())?;
         let tables = Tables::start(&config, &store).await?;
         let database = tables.database();
         let access = Access::new(config.door(), config.server.token.as_ref(), database.clone());
@@ -136,7 +138,7 @@ impl Server {
         let outbound = carriers::outbound(&config, database.clone(), plane.clone())?;
         let control = Control {
             store: store.clone(),
-            database,
+            database: database.clone(),
             vendors: Some(board.clone()),
             data_plane: plane,
             outbound: outbound.clone(),
@@ -153,6 +155,7 @@ impl Server {
         if let Some(tls) = &tls {
             tokio::spawn(tls.clone().watch(TLS_WATCH, stop.clone()));
         }
+        keeping::start(&config, (&store, &database), remote, &stop);
         warm_up(&gateway, &vendors, &config);
         vendors.watch(&config);
         let every = Duration::from_millis(config.sweep.every_ms);
@@ -239,8 +242,9 @@ impl Server {
     }
 }
 
-fn open_store(config: &Config) -> Result<Store, Failure> {
-    Store::open(&config.data.dir).map_err(|error| match error {
+fn open_store(config: &Config, uploads: bool) -> Result<Store, Failure> {
+    let options = store::Options { uploads, ..store::Options::default() };
+    Store::open_with(&config.data.dir, options, Box::new(NoFault)).map_err(|error| match error {
         OpenError::InUse(_) => Failure::unavailable(error.to_string()),
         OpenError::Io(..) => Failure::config(error.to_string()),
     })
@@ -344,6 +348,8 @@ fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("server.max_calls", old.max_calls != new.max_calls),
         ("server.worker_threads", old.worker_threads != new.worker_threads),
         ("data.dir", running.data != wanted.data),
+        ("recording", running.recording.differs(&wanted.recording)),
+        ("retention", running.retention != wanted.retention),
         ("log", running.log != wanted.log),
         ("twilio", twilio(running) != twilio(wanted)),
         ("health", running.health != wanted.health),

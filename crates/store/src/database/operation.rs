@@ -4,7 +4,7 @@
 use std::future::Future;
 
 use jiff::Timestamp;
-use records::{CallEvent, CallRecord, Spent};
+use records::{CallEvent, CallRecord, Kept, Spent};
 
 use super::error::DatabaseError;
 use super::values::{
@@ -93,6 +93,10 @@ operations! {
     ReadJob { kind: String, key: String } -> Option<JobStatus>;
     /// The database's own id, which is `fresh` from now on if it had none.
     Identify { fresh: String } -> String;
+    /// Takes a part of a call out. Says whether it may be: a call that is not over keeps all.
+    Forget { call: CallId, what: Kept, at: Timestamp } -> bool;
+    /// The calls from or to a number.
+    FindNumber { number: String } -> Vec<CallId>;
     /// Nothing, to see whether it answers.
     Ping {} -> ();
 }

@@ -34,6 +34,8 @@ pub(super) async fn open(file: &Path, latest: watch::Sender<i64>) -> Result<Engi
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        // What is erased is overwritten, not only let go of.
+        .pragma("secure_delete", "on")
         .busy_timeout(BUSY);
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
@@ -57,6 +59,16 @@ pub(super) async fn open(file: &Path, latest: watch::Sender<i64>) -> Result<Engi
         .connect_with(options.pragma("query_only", "on"))
         .await?;
     Ok(Engine::new(writer, readers, latest))
+}
+
+/// Writes the log's pages into the file and empties the log, so that nothing of what was erased lies in it.
+pub(super) async fn empty_log(file: &Path) -> Result<(), DatabaseError> {
+    let options = SqliteConnectOptions::new().filename(file).busy_timeout(BUSY);
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let (busy, ..): (i64, i64, i64) =
+        sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await?;
+    connection.close().await?;
+    if busy == 0 { Ok(()) } else { Err(DatabaseError::Unavailable("somebody reads its log".to_owned())) }
 }
 
 /// Where the copy lies that was made before the schema changed from this version.

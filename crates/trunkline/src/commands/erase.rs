@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use jiff::Timestamp;
-use store::Forgetter;
+use records::masked;
 
 use super::small_runtime;
 use crate::config::{self, Sources};
 use crate::failure::{EXIT_CODES, Failure};
 use crate::keeping;
-use crate::terminal::{masked, say};
+use crate::terminal::say;
 
 /// Erase all calls from or to a number: sound, words, numbers, parameters.
 #[derive(Debug, Args)]
@@ -37,10 +37,10 @@ impl Erase {
         if self.number.chars().filter(char::is_ascii_digit).count() < LEAST_DIGITS {
             return Err(Failure::usage("--number takes a whole number, such as +919876543210"));
         }
-        let config = config::load(&Sources::of_process(None))?.config;
-        let data = self.data.clone().unwrap_or_else(|| config.data.dir.clone());
-        let forgetter = Forgetter::new(&data, keeping::remote(&config)?);
+        let mut config = config::load(&Sources::of_process(None))?.config;
+        config.data.dir = self.data.clone().unwrap_or(config.data.dir);
         let runtime = small_runtime()?;
+        let forgetter = runtime.block_on(keeping::forgetter(&config))?;
         let failed = |error: store::ForgetError| Failure::failed(error.to_string());
         if !self.yes {
             let calls = runtime.block_on(forgetter.calls_with(&self.number)).map_err(failed)?;
@@ -55,6 +55,10 @@ impl Erase {
         for (id, error) in &erased.failed {
             say(&format!("{id} is not: {error}"));
         }
-        if erased.failed.is_empty() { Ok(()) } else { Err(Failure::failed("not all is erased; run it again later")) }
+        if erased.failed.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::failed("not all is erased; run it again later"))
+        }
     }
 }

@@ -6,10 +6,12 @@ mod config;
 mod conformance;
 mod demo;
 mod doctor;
+mod erase;
 mod keys;
 mod phone;
 mod recogniser_worker;
 mod replay;
+mod retention;
 mod serve;
 mod sim;
 mod sweep;
@@ -44,6 +46,8 @@ pub(crate) enum Command {
     Call(call::CallCommand),
     Keys(keys::KeysCommand),
     Sweep(sweep::Sweep),
+    Erase(erase::Erase),
+    Retention(retention::RetentionCommand),
     Replay(replay::Replay),
     Config(config::ConfigCommand),
     Doctor(doctor::Doctor),
@@ -64,6 +68,8 @@ impl Command {
             Self::Call(command) => command.run(),
             Self::Keys(command) => command.run(),
             Self::Sweep(command) => command.run(),
+            Self::Erase(command) => command.run(),
+            Self::Retention(command) => command.run(),
             Self::Replay(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Doctor(command) => command.run(),

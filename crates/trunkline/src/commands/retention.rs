@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use records::Kept;
-use store::{Forgetter, Retention};
+use store::Retention;
 
 use super::small_runtime;
 use crate::config::{self, Sources};
@@ -39,15 +39,16 @@ enum Action {
 impl RetentionCommand {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let Action::Run { dry_run, data } = self.action;
-        let config = config::load(&Sources::of_process(None))?.config;
+        let mut config = config::load(&Sources::of_process(None))?.config;
         let retention = Retention::from(&config.retention);
         if retention.is_for_ever() {
             say("everything is kept for ever: [retention] sets no days");
             return Ok(());
         }
-        let data = data.unwrap_or_else(|| config.data.dir.clone());
-        let forgetter = Forgetter::new(&data, keeping::remote(&config)?);
-        let swept = small_runtime()?
+        config.data.dir = data.unwrap_or(config.data.dir);
+        let runtime = small_runtime()?;
+        let forgetter = runtime.block_on(keeping::forgetter(&config))?;
+        let swept = runtime
             .block_on(forgetter.sweep(retention, Timestamp::now(), dry_run))
             .map_err(|error| Failure::failed(error.to_string()))?;
         let did = if dry_run { "would be taken out" } else { "taken out" };
@@ -57,6 +58,10 @@ impl RetentionCommand {
         for (id, error) in &swept.failed {
             say(&format!("{id}: {error}"));
         }
-        if swept.failed.is_empty() { Ok(()) } else { Err(Failure::failed("not all could be taken out; run it again")) }
+        if swept.failed.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::failed("not all could be taken out; run it again"))
+        }
     }
 }

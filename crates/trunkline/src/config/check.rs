@@ -29,6 +29,9 @@ pub(super) fn check(config: &Config, place: impl Fn(&str) -> String) -> Vec<Prob
             format!("\"{}\" is no level; use error, warn, info, debug or trace", config.log.level),
         );
     }
+    if let Some(Err(error)) = config.recording.remote().map(|options| store::Remote::open(&options)) {
+        add("recording.url", error.to_string().trim_start_matches("recording.url: ").to_owned());
+    }
     for (name, vendor) in &config.vendors {
         for (key, what) in providers::check_vendor(name, vendor) {
             add(&format!("vendors.{name}.{key}"), what);

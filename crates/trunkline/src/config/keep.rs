@@ -39,6 +39,20 @@ impl Default for Recording {
 }
 
 impl Recording {
+    /// Whether anything but the secret differs that holds from the start on.
+    pub(crate) fn differs(&self, other: &Self) -> bool {
+        let kept = |one: &Self| {
+            (
+                one.url.clone(),
+                one.endpoint.clone(),
+                one.region.clone(),
+                one.access_key_id.clone(),
+                one.keep_local,
+            )
+        };
+        kept(self) != kept(other)
+    }
+
     /// The other place, where one is named.
     pub(crate) fn remote(&self) -> Option<RemoteOptions> {
         Some(RemoteOptions {

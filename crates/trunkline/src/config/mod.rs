@@ -6,6 +6,7 @@ mod agent;
 pub(crate) mod builtin;
 mod check;
 mod file;
+mod keep;
 mod keys;
 mod layers;
 mod problem;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::acting::{Api, Database, Exotel, Outbound, Sweep};
 use super::agent::Agent;
+use super::keep::{Recording, RetentionDays};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -23,6 +24,7 @@ pub(crate) struct Config {
     pub(crate) data: Data,
     pub(crate) log: Log,
     pub(crate) recording: Recording,
+    pub(crate) retention: RetentionDays,
     pub(crate) database: Database,
     pub(crate) api: Api,
     pub(crate) outbound: Outbound,
@@ -46,6 +48,7 @@ impl Default for Config {
             data: Data::default(),
             log: Log::default(),
             recording: Recording::default(),
+            retention: RetentionDays::default(),
             database: Database::default(),
             api: Api::default(),
             outbound: Outbound::default(),
@@ -208,19 +211,6 @@ pub(crate) enum LogFormat {
     Json,
     /// For people.
     Pretty,
-}
-
-/// Whether calls are recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Recording {
-    pub(crate) enabled: bool,
-}
-
-impl Default for Recording {
-    fn default() -> Self {
-        Self { enabled: true }
-    }
 }
 
 /// Carriers' keys. None is ever shown or logged.

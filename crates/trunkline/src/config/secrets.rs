@@ -55,6 +55,12 @@ pub(super) fn read(
             secret: &mut config.database.url,
             file: config.database.url_file.as_deref(),
         },
+        Slot {
+            path: "recording.secret_access_key".to_owned(),
+            credential: "recording_secret_access_key".to_owned(),
+            secret: &mut config.recording.secret_access_key,
+            file: config.recording.secret_access_key_file.as_deref(),
+        },
     ];
     slots.extend(config.vendors.iter_mut().map(|(name, vendor)| Slot {
         path: format!("vendors.{name}.key"),

@@ -3,6 +3,7 @@
 
 mod apply;
 mod calls;
+mod forget;
 mod inbox;
 mod jobs;
 mod keys;
