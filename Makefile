@@ -5,7 +5,7 @@ CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready run serve test lint fmt deny bench conformance fuzz fuzz-replay ci
+.PHONY: help setup ready run serve test lint fmt deny bench conformance api fuzz fuzz-replay ci
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,10 @@ bench: ready ## Measure speed and size (minutes; wants both cores to itself)
 conformance: ready ## Play the carrier against our own server and check every rule
 	$(CARGO) build --locked -p trunkline
 	@scripts/conformance.sh
+
+api: ready ## Ask the API everything that its document allows, and more (Schemathesis, from PyPI)
+	$(CARGO) build --locked -p trunkline
+	@scripts/schemathesis.sh
 
 fuzz: ## Fuzz each target for FUZZ_SECONDS (needs a nightly toolchain and cargo-fuzz)
 	@scripts/fuzz.sh $(FUZZ_SECONDS)

@@ -17,6 +17,7 @@ needs=(
   "pocketsphinx-en-us|test -d /usr/share/pocketsphinx/model/en-us|the recogniser's English model"
 )
 needs_of_tests=(
+  "python3-venv|python_environments|Schemathesis, which asks the API everything, lives in one"
   "postgresql|postgres_server|\`make test\` starts a database server of its own from it"
 )
 oldest_rust=1.94
@@ -62,6 +63,11 @@ library() {
 
 postgres_server() {
   compgen -G '/usr/lib/postgresql/*/bin/initdb'
+}
+
+# Whether Python can make an environment of its own.
+python_environments() {
+  python3 -c 'import venv, ensurepip'
 }
 
 check_rust() {

@@ -11,9 +11,11 @@ use utoipa::ToSchema;
 macro_rules! codes {
     ($($name:ident $code:literal $status:ident $title:literal $about:literal;)*) => {
         /// The kind of a problem, as a word for programs.
+        // Not `rename = $code`: the document's macro does not see through it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
         pub enum Code {
-            $(#[doc = $about] #[serde(rename = $code)] $name,)*
+            $(#[doc = $about] $name,)*
         }
 
         impl Code {

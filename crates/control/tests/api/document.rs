@@ -76,6 +76,12 @@ fn every_answer_has_a_form_and_every_operation_words() {
 }
 
 #[test]
+fn the_words_of_problems_are_those_that_are_sent() {
+    let words: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(document()["components"]["schemas"]["Code"]["enum"], serde_json::json!(words));
+}
+
+#[test]
 fn every_reference_leads_somewhere() {
     let document = document();
     let mut open = vec![&document];
