@@ -191,10 +191,6 @@ impl Store {
         Spool::new(self.layout.spool(), self.shared.news.clone())
     }
 
-    pub(crate) fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
     /// Told when there is something for the database.
     pub(crate) fn news(&self) -> Arc<Notify> {
         self.shared.news.clone()
