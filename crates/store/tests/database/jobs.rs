@@ -24,12 +24,7 @@ crate::on_both!(
 const LONG: Duration = Duration::from_secs(60);
 
 fn quick() -> JobOptions {
-    JobOptions {
-        lease: Duration::from_millis(600),
-        first_wait: Duration::from_millis(100),
-        attempts: 3,
-        ..JobOptions::default()
-    }
+    JobOptions { lease: LONG, first_wait: Duration::from_millis(100), attempts: 3, ..JobOptions::default() }
 }
 
 /// What handlers did.
@@ -102,7 +97,7 @@ async fn a_job_whose_process_died_is_begun_again(place: Place) {
             // The first process dies in the middle. The second is slower than a lease, and keeps it.
             match job.attempt {
                 1 => std::future::pending().await,
-                _ => tokio::time::sleep(Duration::from_millis(1500)).await,
+                _ => tokio::time::sleep(Duration::from_secs(4)).await,
             }
             Ok(())
         }
@@ -113,7 +108,7 @@ async fn a_job_whose_process_died_is_begun_again(place: Place) {
     seen.until(1).await;
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
-    let second = run();
+    let second = run(3000);
     let status = until(&database, "a", |status| status.state == JobState::Done).await;
     second.abort();
     assert_eq!(status.attempts, 2);
@@ -171,8 +166,7 @@ async fn two_processes_share_the_work(place: Place) {
     });
     let stop = CancellationToken::new();
     let run = |database: &Database| {
-        let options = JobOptions { lease: LONG, ..quick() };
-        tokio::spawn(jobs::run(database.clone(), handlers.clone(), options, stop.clone()))
+        tokio::spawn(jobs::run(database.clone(), handlers.clone(), quick(), stop.clone()))
     };
     let both = [run(&one), run(&two)];
     seen.until(40).await;
