@@ -2,6 +2,7 @@
 //! command line and hands over to one command. Human text goes to stdout, messages to stderr, and every command's
 //! exit codes are those of `failure.rs`.
 
+mod accounts;
 mod bench;
 mod board;
 mod carriers;

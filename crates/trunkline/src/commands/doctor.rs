@@ -1,5 +1,6 @@
 //! `trunkline doctor`: whether a server could run here, before anyone calls.
 
+mod accounts;
 mod online;
 
 use std::net::TcpListener;
@@ -16,13 +17,14 @@ use crate::vendors::Vendors;
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES, before_help = "Examples:
   trunkline doctor
-  trunkline doctor --online                  ask every vendor that is configured
+  trunkline doctor --online                  ask every vendor and carrier that is configured
   trunkline doctor --config /etc/trunkline.toml --json")]
 pub(crate) struct Doctor {
     /// The configuration; without it trunkline.toml, if there is one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Ask each configured vendor, in each role and by each transport, with a real request. Costs next to nothing.
+    /// Ask each configured vendor, in each role and by each transport, with a real request, and each carrier whether
+    /// the account and its number are in order. Costs next to nothing.
     #[arg(long)]
     online: bool,
     /// Report as JSON.
@@ -87,7 +89,9 @@ fn findings(file: Option<&Path>, online: bool) -> Result<Vec<Finding>, Failure> 
     }
     if online {
         let probes = vendors.probes(&config);
-        findings.extend(super::small_runtime()?.block_on(online::findings(probes)));
+        let runtime = super::small_runtime()?;
+        findings.extend(runtime.block_on(online::findings(probes)));
+        findings.extend(runtime.block_on(accounts::findings(&config)));
     }
     Ok(findings)
 }

@@ -98,8 +98,22 @@ pub(crate) struct Exotel {
     pub(crate) api_token: Option<SecretString>,
     pub(crate) api_token_file: Option<PathBuf>,
     pub(crate) base_url: Option<String>,
+    pub(crate) region: Region,
+    pub(crate) calls_per_second: Option<f64>,
     pub(crate) from: Option<String>,
     pub(crate) flow: Option<String>,
+    pub(crate) connect_to: Option<String>,
+}
+
+/// Where an account at Exotel lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Region {
+    /// India.
+    #[default]
+    Mumbai,
+    /// Everywhere else.
+    Singapore,
 }
 
 /// Closing calls that nobody hears of any more.

@@ -19,6 +19,7 @@ pub(super) fn check(config: &Config, place: impl Fn(&str) -> String) -> Vec<Prob
     let mut add = |path: &str, what: String| found.push(Problem::new(place(path), format!("{path}: {what}")));
     server(config, &mut add);
     acting(config, &mut add);
+    accounts(config, &mut add);
     if !config.agents.contains_key(&config.default_agent) {
         let names: Vec<&str> = config.agents.keys().map(String::as_str).collect();
         add("default_agent", no_such("agent", &config.default_agent, &names));
@@ -156,6 +157,38 @@ fn acting(config: &Config, add: &mut impl FnMut(&str, String)) {
             "sweep.after_ms",
             format!("{} is less than a minute; living calls would be asked after", config.sweep.after_ms),
         );
+    }
+}
+
+fn accounts(config: &Config, add: &mut impl FnMut(&str, String)) {
+    let (twilio, exotel) = (&config.twilio, &config.exotel);
+    match (&twilio.region, &twilio.edge) {
+        (Some(_), None) => {
+            add("twilio.region", "twilio.edge is missing; a region has one of its own".to_owned());
+        }
+        (None, Some(_)) => add("twilio.edge", "twilio.region is missing".to_owned()),
+        _ => {}
+    }
+    match (&twilio.api_key, &twilio.api_secret) {
+        (Some(_), None) => add("twilio.api_key", "twilio.api_secret is missing".to_owned()),
+        (None, Some(_)) => add("twilio.api_secret", "twilio.api_key is missing".to_owned()),
+        _ => {}
+    }
+    if exotel.flow.is_some() && exotel.connect_to.is_some() {
+        add("exotel.connect_to", "exotel.flow is set too; keep one".to_owned());
+    }
+    for (path, pace) in [
+        ("twilio.calls_per_second", twilio.calls_per_second),
+        ("exotel.calls_per_second", exotel.calls_per_second),
+    ] {
+        if pace.is_some_and(|pace| !(0.01..=1000.0).contains(&pace)) {
+            add(path, "it is not from 0.01 to 1000".to_owned());
+        }
+    }
+    for (path, url) in [("twilio.base_url", &twilio.base_url), ("exotel.base_url", &exotel.base_url)] {
+        if url.as_ref().is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://")) {
+            add(path, "it begins with https:// (or http:// for trials)".to_owned());
+        }
     }
 }
 

@@ -151,17 +151,44 @@ pub(crate) const KEYS: &[Key] = &[
         "Secret. The account's primary auth token; with it calls of Twilio are answered.",
     ),
     key("twilio.auth_token_file", "A file that holds the auth token."),
-    key("twilio.base_url", "Where Twilio's REST interface is, if not at its usual address."),
+    key(
+        "twilio.api_key",
+        "The SID of an API key (`SK...`), with which calls are placed instead of the auth token.",
+    ),
+    key("twilio.api_secret", "Secret. The API key's secret."),
+    key("twilio.api_secret_file", "A file that holds the secret."),
+    key(
+        "twilio.base_url",
+        "Where Twilio's REST interface is, if neither at its usual address nor in a region.",
+    ),
+    key("twilio.region", "The region in which the account's calls are, such as `ie1`; with its edge."),
+    key("twilio.edge", "The edge at which that region is reached, such as `dublin`."),
+    key(
+        "twilio.calls_per_second",
+        "Calls that the account may place within a second. Unset: 1, Twilio's default.",
+    ),
     key("twilio.from", "The number that calls over Twilio show, one of the account's own."),
     key("exotel.account_sid", "The Exotel account's SID."),
     key("exotel.api_key", "Secret. The API key, with which calls are placed."),
     key("exotel.api_token", "Secret. The API key's token."),
     key("exotel.api_token_file", "A file that holds the token."),
-    key("exotel.base_url", "Where Exotel's REST interface is, such as https://api.in.exotel.com."),
+    key("exotel.base_url", "Where Exotel's REST interface is, if not where the region has it."),
+    key(
+        "exotel.region",
+        "Where the account lives: `mumbai` (api.in.exotel.com) or `singapore` (api.exotel.com).",
+    ),
+    key(
+        "exotel.calls_per_second",
+        "Calls that the account may place within a second. Unset: 3, a little under Exotel's limit.",
+    ),
     key("exotel.from", "The ExoPhone that calls over Exotel show."),
     key(
         "exotel.flow",
         "The id of the flow that placed calls run through; without it they are put on the media socket directly.",
+    ),
+    key(
+        "exotel.connect_to",
+        "A number that called ones are connected with, instead of a flow or the media socket.",
     ),
     key(
         "vendors.*.api",

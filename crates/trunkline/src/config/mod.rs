@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use ::config::{Value, ValueKind};
 use providers::Api;
 
-pub(crate) use acting::Listens;
+pub(crate) use acting::{Listens, Region};
 pub(crate) use agent::Agent;
 pub(crate) use problem::{Problem, Problems, suggestion};
 pub(crate) use schema::{Config, LogFormat};

@@ -238,7 +238,14 @@ pub(crate) struct Twilio {
     #[serde(serialize_with = "redacted")]
     pub(crate) auth_token: Option<SecretString>,
     pub(crate) auth_token_file: Option<PathBuf>,
+    pub(crate) api_key: Option<String>,
+    #[serde(serialize_with = "redacted")]
+    pub(crate) api_secret: Option<SecretString>,
+    pub(crate) api_secret_file: Option<PathBuf>,
     pub(crate) base_url: Option<String>,
+    pub(crate) region: Option<String>,
+    pub(crate) edge: Option<String>,
+    pub(crate) calls_per_second: Option<f64>,
     pub(crate) from: Option<String>,
 }
 

@@ -44,6 +44,12 @@ pub(super) fn read(
             file: config.twilio.auth_token_file.as_deref(),
         },
         Slot {
+            path: "twilio.api_secret".to_owned(),
+            credential: "twilio_api_secret".to_owned(),
+            secret: &mut config.twilio.api_secret,
+            file: config.twilio.api_secret_file.as_deref(),
+        },
+        Slot {
             path: "exotel.api_token".to_owned(),
             credential: "exotel_api_token".to_owned(),
             secret: &mut config.exotel.api_token,

@@ -448,3 +448,23 @@ fn the_reference_in_the_documentation_is_true() {
         assert!(table == wanted, "the table is old; run UPDATE_DOCS=1 cargo test -p trunkline reference");
     }
 }
+
+#[test]
+fn halves_of_a_carriers_account_are_told() {
+    for (text, says) in [
+        ("[twilio]\nregion = \"ie1\"", "twilio.edge is missing"),
+        ("[twilio]\nedge = \"dublin\"", "twilio.region is missing"),
+        ("[twilio]\napi_key = \"SK1\"", "twilio.api_secret is missing"),
+        ("[twilio]\napi_secret = \"canary\"", "twilio.api_key is missing"),
+        ("[twilio]\ncalls_per_second = 0", "0.01 to 1000"),
+        ("[twilio]\nbase_url = \"api.example.com\"", "https://"),
+        ("[exotel]\nflow = \"1\"\nconnect_to = \"+918000000002\"", "keep one"),
+        ("[exotel]\nregion = \"delhi\"", "exotel.region"),
+    ] {
+        let problems = load_text(text, &[]).expect_err(text).to_string();
+        assert!(problems.contains(says) && !problems.contains("canary"), "{text}: {problems}");
+    }
+    let whole = "[twilio]\napi_key = \"SK1\"\napi_secret = \"s\"\nregion = \"ie1\"\nedge = \"dublin\"\n\
+        calls_per_second = 5\n[exotel]\nregion = \"singapore\"\nconnect_to = \"+918000000002\"";
+    load_text(whole, &[("TRUNKLINE__EXOTEL__CALLS_PER_SECOND", "2.5")]).unwrap();
+}
