@@ -58,24 +58,25 @@ impl References {
         Self { secret, uses: Mutex::new(TokenUses::default().without_retry()), holds_for }
     }
 
-    /// A reference for the call that has our `id` and is the carrier's `call`.
-    pub(crate) fn mint(&self, id: CallId, call: &str, agent: &str) -> String {
+    /// A reference for the call that has our `id` and is the carrier's `call`. `once` keeps apart those of one call that
+    /// are made within a second.
+    pub(crate) fn mint(&self, id: CallId, call: &str, agent: &str, once: u64) -> String {
         let expires = now_unix_s().saturating_add(self.holds_for.as_secs());
-        format!("{id}.{}.{agent}", mint(&self.secret, &bound(id, call, agent), expires))
+        let bound = bound(id, call, &format!("{once:x}"), agent);
+        format!("{id}.{}.{once:x}.{agent}", mint(&self.secret, &bound, expires))
     }
 }
 
 impl Gateway {
     /// Whose call this reference is for, if it is the carrier's `call`. It is used up by that.
     pub(crate) fn referred(&self, reference: &str, call: &str) -> Result<Referred, ReferenceFault> {
-        let mut parts = reference.splitn(3, '.');
-        let (Some(id), Some(token), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(ReferenceFault::Malformed);
-        };
+        let mut parts = reference.splitn(4, '.');
+        let mut part = || parts.next().ok_or(ReferenceFault::Malformed);
+        let (id, token, once, name) = (part()?, part()?, part()?, part()?);
         let id: CallId = id.parse().map_err(|_| ReferenceFault::Malformed)?;
         let references = &self.door.references;
         let mut uses = references.uses.lock().unwrap_or_else(PoisonError::into_inner);
-        let checked = uses.check(&references.secret, &bound(id, call, name), token, now_unix_s());
+        let checked = uses.check(&references.secret, &bound(id, call, once, name), token, now_unix_s());
         drop(uses);
         checked.map_err(ReferenceFault::Token)?;
         let agent = self.agent(name).ok_or(ReferenceFault::NoAgent)?;
@@ -84,6 +85,6 @@ impl Gateway {
 }
 
 /// What is signed. Neither id holds a line break: ours by its form, the carrier's since texts are cleaned.
-fn bound(id: CallId, call: &str, agent: &str) -> String {
-    format!("{id}\n{call}\n{agent}")
+fn bound(id: CallId, call: &str, once: &str, agent: &str) -> String {
+    format!("{id}\n{call}\n{once}\n{agent}")
 }

@@ -231,7 +231,8 @@ fn connect(
 ) -> Option<String> {
     let public = gateway.config.public_url.as_deref().and_then(|url| Address::parse(url).ok());
     let address = public.as_ref().unwrap_or(asked_at);
-    let reference = gateway.door.references.mint(id, call, agent);
+    let once = gateway.random().iter().take(8).fold(0, |all, byte| all << 8 | u64::from(*byte));
+    let reference = gateway.door.references.mint(id, call, agent, once);
     let parameters: Vec<(&str, &str)> =
         [(PARAMETER, reference.as_str())].into_iter().chain(parameters.iter().copied()).collect();
     let stream = twiml::Stream {

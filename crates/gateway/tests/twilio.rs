@@ -323,6 +323,7 @@ async fn our_id_of_a_call_that_we_placed_is_its_records_id() {
         json!({"event": "start", "streamSid": "MZ1", "start": {"callSid": CALL, "customParameters": custom}});
     carrier.json(opens).await;
     stop(&mut carrier, CALL).await;
+    assert_eq!(carrier.close_code().await, Some(1000));
     let record = server.record().await;
     assert_eq!((record.id, record.direction), (id.to_string(), Direction::Outbound));
     assert_eq!(record.answered_by, Some(AnsweredBy::Machine));

@@ -145,10 +145,9 @@ fn a_machine_is_hung_up_on() {
     story.expect(
         "0.1 answered
          0.1 greeting
-         0.1 mark greeting_done
          0.5 answered by machine
-         0.5 agent: Hello, / this is the clinic. (clock)
          0.5 close
+         0.5 agent: Hello, / this is the clinic. (clock)
          0.5 ended: agent_ended",
     );
     assert_eq!(detail(&story), (EndReason::AgentEnded, "a machine picked up"));
@@ -166,7 +165,6 @@ fn a_message_is_left_after_the_beep_and_nothing_stops_it() {
     story.expect(
         "0.1 answered
          0.1 greeting
-         0.1 mark greeting_done
          0.5 answered by machine
          0.5 agent: Hello, / this is the clinic. (clock)
          0.5 clear
