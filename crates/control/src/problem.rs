@@ -37,24 +37,24 @@ pub struct Problem {
     /// Where this kind of problem is explained, relative to the server's address.
     #[serde(rename = "type")]
     #[schema(format = "uri-reference", example = "/docs/errors#invalid_parameters")]
-    kind: String,
+    kind: Box<str>,
     /// The kind of problem in a few words, the same each time.
     title: &'static str,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// What is wrong with this request, and what to do.
-    detail: String,
+    detail: Box<str>,
     /// The path that was asked.
     #[schema(format = "uri-reference")]
-    instance: String,
+    instance: Box<str>,
     /// The kind of problem as a word for programs.
     code: Code,
     /// Each fault that was found in what was sent.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<Mistake>,
+    #[serde(skip_serializing_if = "<[Mistake]>::is_empty")]
+    errors: Box<[Mistake]>,
     /// The id that the server's log knows this request by.
-    request_id: String,
+    request_id: Box<str>,
     /// After how long to ask again, in seconds; also in the header `Retry-After`.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
@@ -102,14 +102,14 @@ impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let status = code.status().as_u16();
         Self {
-            kind: format!("/docs/errors#{code}"),
+            kind: format!("/docs/errors#{code}").into(),
             title: code.title(),
             status,
-            detail: detail.into(),
-            instance: String::new(),
+            detail: detail.into().into(),
+            instance: Box::default(),
             code,
-            errors: Vec::new(),
-            request_id: String::new(),
+            errors: Box::default(),
+            request_id: Box::default(),
             retry_after: matches!(status, 429 | 503).then_some(RETRY_AFTER.as_secs()),
         }
     }
@@ -118,7 +118,7 @@ impl Problem {
     pub fn of_mistakes(code: Code, errors: Vec<Mistake>) -> Self {
         let details: Vec<&str> = errors.iter().map(|mistake| mistake.detail.as_str()).collect();
         let detail = details.join(" ");
-        Self { errors, ..Self::new(code, detail) }
+        Self { errors: errors.into(), ..Self::new(code, detail) }
     }
 
     /// With another time to ask again than the usual.
@@ -212,9 +212,14 @@ pub(crate) async fn complete(request: Request, next: Next) -> Response {
     let mut response = next.run(request).instrument(span).await;
     if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
         if response.status().is_server_error() {
-            tracing::warn!(request_id = id, path = instance, code = problem.code.as_str(), "a request fails");
+            tracing::warn!(
+                request_id = id,
+                path = &*instance,
+                code = problem.code.as_str(),
+                "a request fails"
+            );
         }
-        (problem.instance, problem.request_id) = (instance, id.clone());
+        (problem.instance, problem.request_id) = (instance.into(), id.clone().into());
         if let Ok(body) = serde_json::to_vec(&problem) {
             response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
             *response.body_mut() = Body::from(body);

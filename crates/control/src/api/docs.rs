@@ -88,9 +88,9 @@ async fn errors() -> Response {
     let mut list = String::new();
     for code in Code::ALL {
         let (word, status) = (code.as_str(), code.status().as_u16());
-        let _ = write!(
+        let _ = writeln!(
             list,
-            "<section id=\"{word}\"><h2>{}</h2><p><code>{word}</code>, status {status}</p><p>{}</p></section>\n",
+            "<section id=\"{word}\"><h2>{}</h2><p><code>{word}</code>, status {status}</p><p>{}</p></section>",
             escaped(code.title()),
             escaped(code.about())
         );

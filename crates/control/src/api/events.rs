@@ -211,7 +211,7 @@ impl EventQuery {
             match last.to_str().ok().and_then(number) {
                 Some(last) => wanted.since = Some(last),
                 None => {
-                    mistakes.push(Mistake::header("Last-Event-ID", "`Last-Event-ID` is no event's number."))
+                    mistakes.push(Mistake::header("Last-Event-ID", "`Last-Event-ID` is no event's number."));
                 }
             }
         }

@@ -123,7 +123,7 @@ impl Outbound {
             ..CallRecord::new(id.to_string(), line.client.rest().name(), now)
         };
         // Without a key the request is its own: the call's id is nobody else's key.
-        let key = key.map_or_else(|| format!(" {id}"), |key| key);
+        let key = key.unwrap_or_else(|| format!(" {id}"));
         let once = Idempotency { owner: caller.owner.clone(), key, digest: asked.digest() };
         Ok(Checked { line, to, record, once })
     }

@@ -13,7 +13,7 @@ async fn sweep(scene: &Scene, query: &str) -> Value {
     report
 }
 
-fn done(report: &Value, id: impl ToString) -> Option<String> {
+fn done(report: &Value, id: store::CallId) -> Option<String> {
     let id = id.to_string();
     let calls = report["calls"].as_array().unwrap();
     calls.iter().find(|call| call["id"] == id.as_str()).map(|call| call["done"].as_str().unwrap().to_owned())
