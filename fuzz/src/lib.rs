@@ -25,7 +25,7 @@ pub use wav_read::wav_read;
 pub type Target = fn(&[u8]);
 
 /// Every target with the name of its corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("call_core", call_core),
     ("carrier_rest", carrier_rest),
     ("config_file", config_file),

@@ -26,8 +26,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use auth::{Access, Door};
-pub use elevenlabs::post_call_route;
 pub use callbacks::CallbackSecrets;
+pub use elevenlabs::post_call_route;
 pub use heartbeat::Heartbeat;
 pub use key::NewKey;
 pub use outbound::{CarrierLine, CarrierUrls, Outbound, OutboundOptions, SweepReport, SweptCall};

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use control::{
     Access, Alive, CallbackSecrets, Capability, Control, DataPlane, Door, Heartbeat, LastFailure, Latency,
-    Link, LinkState, Vendors, router,
+    Link, LinkState, Outbound, OutboundOptions, Vendors, router,
 };
 use http::{Request, StatusCode};
 use records::AnsweredBy;

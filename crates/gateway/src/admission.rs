@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use crate::agent::Agent;
 use crate::config::{self, Config};
 use crate::gateway::Gateway;
-use crate::reference::References;
+use crate::reference::{PARAMETER, References};
 
 /// What lets callers' sockets in.
 pub(crate) struct Door {
@@ -93,13 +93,14 @@ pub(crate) fn invite(gateway: &Gateway, asked: &ConnectRequest, headers: &Header
     Invitation { url, call, agent }
 }
 
-/// The media socket's URL for a call that is about to be dialled.
+/// The media socket's URL for a call that is about to be dialled. The request to dial adds our id of the call to it, and
+/// the carrier passes three pairs on at most.
 pub(crate) fn media_url(gateway: &Gateway, call: &str, agent: &str, holds: Duration) -> Option<String> {
     let config = &gateway.config;
     let base = config.public_url.as_ref()?;
-    let token = (!gateway.auth.is_open())
-        .then(|| mint(&gateway.token_secret, call, now_unix_s().saturating_add(holds.as_secs())));
-    let mut pairs = vec![("call_id", call), ("agent", agent)];
+    let token = (!gateway.door.auth.is_open())
+        .then(|| mint(&gateway.door.token_secret, call, now_unix_s().saturating_add(holds.as_secs())));
+    let mut pairs = vec![("agent", agent)];
     pairs.extend(token.as_deref().map(|token| ("k", token)));
     socket_url(base, &config.ws_path, &pairs).ok()
 }
@@ -113,7 +114,12 @@ pub(crate) fn may_connect(
     let knock = Knock {
         authorization: text(headers, &header::AUTHORIZATION),
         token: query.token.as_deref(),
-        call_id: query.call_id.as_deref().unwrap_or_default(),
+        // For a call that we placed, the token was made before the carrier had an id for it.
+        call_id: query
+            .call_id
+            .as_deref()
+            .or(query.others.get(PARAMETER).map(String::as_str))
+            .unwrap_or_default(),
         now_unix_s: now_unix_s(),
     };
     let mut uses = gateway.door.token_uses.lock().unwrap_or_else(PoisonError::into_inner);

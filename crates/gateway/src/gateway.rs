@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::admission::Door;
+use crate::admission::{self, Door};
 use crate::agent::{Agent, Agents};
 use crate::config::Config;
 use crate::metrics::Metrics;

@@ -2,9 +2,9 @@
 
 use audio::SampleRate;
 use call::{
-    AgentKind, AnsweringMachine, BUILTIN, BargeIn, Budget, CarrierEvent, Consent, Conversed, Dtmf, DtmfMode, Failure,
-    FailureThen, Fault, Filler, FillerKind, Idle, ItemId, Limits, Playout, Recording, Settings, Speculate,
-    Speech, StreamStart, Tool, ToolCall, Tools, Turn, TurnEnd, Usage,
+    AgentKind, AnsweringMachine, BUILTIN, BargeIn, Budget, CarrierEvent, Consent, Conversed, Dtmf, DtmfMode,
+    Failure, FailureThen, Fault, Filler, FillerKind, Idle, ItemId, Limits, Playout, Recording, Settings,
+    Speculate, Speech, StreamStart, Tool, ToolCall, Tools, Turn, TurnEnd, Usage,
 };
 
 use super::super::bytes::Bytes;

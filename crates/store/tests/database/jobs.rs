@@ -102,9 +102,12 @@ async fn a_job_whose_process_died_is_begun_again(place: Place) {
             Ok(())
         }
     });
-    let run =
-        || tokio::spawn(jobs::run(database.clone(), handlers.clone(), quick(), CancellationToken::new()));
-    let first = run();
+    // The first lease is over soon; the second is long enough to be kept on a busy machine.
+    let run = |lease_ms| {
+        let options = JobOptions { lease: Duration::from_millis(lease_ms), ..quick() };
+        tokio::spawn(jobs::run(database.clone(), handlers.clone(), options, CancellationToken::new()))
+    };
+    let first = run(600);
     seen.until(1).await;
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());

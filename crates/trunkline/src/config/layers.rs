@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use config::{FileFormat, Format as _, Map, Value, ValueKind};
 
+use super::aliases::{ALIASES, PORT};
 use super::file;
-use super::keys::{ALIASES, LISTS, PORT};
+use super::keys::LISTS;
 use super::problem::{Problem, Problems, suggestion};
 
 /// A tree of values, each with its origin.

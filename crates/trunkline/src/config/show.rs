@@ -156,7 +156,7 @@ pub(super) fn markdown() -> String {
         let _ = writeln!(out, "| `{}` | {value} | {about} |", path.replace('*', "NAME"));
     }
     out.push_str("\n| Environment name | Same as |\n|---|---|\n");
-    for alias in super::keys::ALIASES {
+    for alias in super::aliases::ALIASES {
         let _ = writeln!(out, "| `{}` | `{}` |", alias.name, alias.path);
     }
     out.push_str("| `PORT` | the port of `server.listen` |\n");
