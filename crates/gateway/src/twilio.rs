@@ -38,6 +38,11 @@ const MEDIA: &str = "/twilio/media";
 /// Where the control plane hears how streams go.
 const STREAM_STATUS: &str = "/twilio/stream-status";
 
+/// What stands before the name of a variable in the voice webhook's query.
+const VARIABLE: &str = "v.";
+/// Parameters of the stream that are ours.
+const OWN: &[&str] = &[PARAMETER, "direction", "from", "to", "answered_by"];
+
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<Gateway>> {
     Router::new()
@@ -88,6 +93,7 @@ pub(crate) async fn voice(State(gateway): State<Arc<Gateway>>, request: Request)
     parameters.extend(voice.from.as_deref().map(|from| ("from", from)));
     parameters.extend(voice.to.as_deref().map(|to| ("to", to)));
     parameters.extend(voice.answered_by.map(|by| ("answered_by", by.as_str())));
+    parameters.extend(signed.variables());
     let text = connect(&gateway, &signed.address, (id, call, &agent.name), &parameters);
     if text.is_some() {
         gateway.prepare(key(Carrier::Twilio, call), agent, Carrier::Twilio.usual_rate());
@@ -195,6 +201,15 @@ impl Signed {
     fn query(&self, name: &str) -> Option<&str> {
         let (_, value) = self.pairs[..self.query].iter().find(|(key, _)| key == name)?;
         Some(value)
+    }
+
+    /// What whoever placed the call wants its agent to know. Nothing of it takes the place of what we say ourselves.
+    fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.pairs[..self.query].iter();
+        pairs.filter_map(|(key, value)| {
+            let name = key.strip_prefix(VARIABLE).filter(|name| !OWN.contains(name))?;
+            Some((name, value.as_str()))
+        })
     }
 }
 

@@ -281,7 +281,7 @@ mod tests {
             ("(415) 555-0101", "US", "+14155550101", "US", NumberKind::Phone),
             // The prefix of a default country, or of its own, is no part of a number with a country code.
             ("+911123456789", "US", "+911123456789", "IN", NumberKind::Phone),
-            ("+78005553535", "", "+78005553535", "RU", NumberKind::TollFree),
+            ("+78001234567", "", "+78001234567", "RU", NumberKind::TollFree),
             ("+390612345678", "", "+390612345678", "IT", NumberKind::Phone),
         ] {
             let number = read(text, default).unwrap_or_else(|error| panic!("{text}: {error}"));

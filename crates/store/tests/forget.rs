@@ -1,5 +1,7 @@
 //! What is taken out is gone from the disk, what is kept stays, and every part goes alone.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::path::Path;
 use std::time::Duration;
 

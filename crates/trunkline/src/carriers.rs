@@ -5,23 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::carriers::Address;
-use ::carriers::exotel::{ExotelMode, ExotelRegion, ExotelRest};
-use ::carriers::rest::{MachineDetection, Rest};
-use ::carriers::twilio::{self, TwilioRest};
+use ::carriers::rest::MachineDetection;
 use control::carrier::{CarrierAccount, Client};
 use control::{CallbackSecrets, CarrierLine, CarrierUrls, DataPlane, Outbound, OutboundOptions};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use store::Database;
 
+use crate::accounts;
 use crate::config::{Config, Listens};
 use crate::failure::Failure;
-
-/// How long a carrier may take to answer a dial. Exotel's request can wait until the operator answers.
-const DIAL: Duration = Duration::from_secs(35);
-/// Calls a second: Twilio's usual account, and 200 a minute at Exotel.
-const TWILIO_PACE: f64 = 1.0;
-const EXOTEL_PACE: f64 = 3.0;
 
 /// What places and ends calls.
 pub(crate) fn outbound(
@@ -61,70 +54,32 @@ fn address(config: &Config) -> Option<Address> {
 fn lines(config: &Config) -> Result<Vec<CarrierLine>, Failure> {
     let address = address(config);
     let mut lines = Vec::new();
-    let twilio = &config.twilio;
-    if let (Some(account), Some(token)) = (&twilio.account_sid, &twilio.auth_token) {
-        let usual = twilio::base_url(None, None).map_err(|fault| Failure::config(fault.to_string()))?;
-        let account = Account {
-            rest: Arc::new(TwilioRest::new(account)),
-            base_url: twilio.base_url.clone().unwrap_or(usual),
-            user: account.clone(),
-            password: token.clone(),
-            pace: TWILIO_PACE,
-        };
+    if let Some(account) = accounts::twilio(config)? {
         let urls = address.as_ref().map(|address| CarrierUrls {
             answer: address.http("/twilio/voice"),
             status: address.http("/twilio/status"),
             machine: address.http("/twilio/amd"),
         });
-        lines.push(account.line(twilio.from.clone(), urls)?);
+        lines.push(line(account, config.twilio.from.clone(), urls)?);
     }
-    let exotel = &config.exotel;
-    if let (Some(account), Some(key), Some(token)) = (&exotel.account_sid, &exotel.api_key, &exotel.api_token)
-    {
-        let mode = match &exotel.flow {
-            Some(flow) => ExotelMode::Flow { app: flow.clone() },
-            None => ExotelMode::Bot,
-        };
-        let usual = ExotelRegion::default().base_url();
-        let account = Account {
-            rest: Arc::new(ExotelRest::new(account, mode)),
-            base_url: exotel.base_url.clone().unwrap_or_else(|| usual.to_owned()),
-            user: key.expose_secret().to_owned(),
-            password: token.clone(),
-            pace: EXOTEL_PACE,
-        };
+    if let Some(account) = accounts::exotel(config) {
         let secret = exotel_secret(config);
         let urls = address.as_ref().zip(secret).map(|(address, secret)| CarrierUrls {
             status: address.http(&format!("/api/v1/exotel/status?k={}", secret.expose_secret())),
             ..CarrierUrls::default()
         });
-        lines.push(account.line(exotel.from.clone(), urls)?);
+        lines.push(line(account, config.exotel.from.clone(), urls)?);
     }
     Ok(lines)
 }
 
-/// An account at a carrier.
-struct Account {
-    rest: Arc<dyn Rest>,
-    base_url: String,
-    user: String,
-    password: SecretString,
-    pace: f64,
-}
-
-impl Account {
-    fn line(self, from: Option<String>, urls: Option<CarrierUrls>) -> Result<CarrierLine, Failure> {
-        let client = Client::new(CarrierAccount {
-            rest: self.rest,
-            base_url: self.base_url.trim_end_matches('/').to_owned(),
-            user: self.user,
-            password: self.password,
-            calls_per_second: self.pace,
-            dial_timeout: DIAL,
-        });
-        let client = client.map_err(|error| Failure::config(error.to_string()))?;
-        Ok(CarrierLine { client, from, urls })
-    }
+fn line(
+    account: CarrierAccount,
+    from: Option<String>,
+    urls: Option<CarrierUrls>,
+) -> Result<CarrierLine, Failure> {
+    let client = Client::new(account).map_err(|error| Failure::config(error.to_string()))?;
+    Ok(CarrierLine { client, from, urls })
 }
 
 /// What stands in the URL of Exotel's callbacks. It follows from the account's token, so that it holds on every node and

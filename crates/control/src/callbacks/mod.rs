@@ -5,26 +5,14 @@ mod body;
 pub(crate) mod health;
 pub(crate) mod routes;
 
-use std::time::Duration;
-
 use carriers::Address;
 use carriers::rest::Callback;
 use jiff::Timestamp;
 use records::{CallEvent, Fact, Witness};
 use secrecy::SecretString;
-use store::{CallId, Database, DatabaseError, InboxEntry, Which};
+use store::{CallId, DatabaseError, InboxEntry, Which};
 
 use crate::Control;
-
-/// How long a callback waits in memory for a database that is away, between tries.
-const AGAIN: [Duration; 6] = [
-    Duration::from_millis(200),
-    Duration::from_secs(1),
-    Duration::from_secs(5),
-    Duration::from_secs(15),
-    Duration::from_secs(60),
-    Duration::from_secs(300),
-];
 
 /// What callbacks are checked against. Without its secret a carrier's callbacks are not taken.
 #[derive(Clone, Default)]
@@ -93,8 +81,11 @@ async fn take(control: &Control, told: Told) {
         }
         Err(DatabaseError::Unavailable(why)) => {
             tracing::warn!(carrier, kind, why, "a callback waits for the database");
-            count(carrier, kind, "waiting");
-            tokio::spawn(take_later(control.database.clone(), which, events, entry));
+            let kept = control.store.spool().put(&which, events, Some(entry)).await;
+            if let Err(error) = &kept {
+                tracing::error!(%error, carrier, kind, "a callback is lost: the disk does not take it either");
+            }
+            count(carrier, kind, if kept.is_ok() { "waiting" } else { "lost" });
             None
         }
         Err(error @ DatabaseError::Failed(_)) => {
@@ -106,22 +97,6 @@ async fn take(control: &Control, told: Told) {
     if let (Some(by), Some(call)) = (told.callback.answered_by, call.or(told.call)) {
         control.data_plane.answered_by(call, by);
     }
-}
-
-async fn take_later(database: Database, which: Which, events: Vec<CallEvent>, entry: InboxEntry) {
-    for wait in AGAIN {
-        tokio::time::sleep(wait).await;
-        if database.apply(&which, events.clone(), Some(entry.clone())).await.is_ok() {
-            return;
-        }
-    }
-    tracing::error!(
-        carrier = entry.carrier,
-        kind = entry.kind,
-        "a callback is lost: the database stayed away"
-    );
-    metrics::counter!("trunkline_callbacks_total", "carrier" => entry.carrier, "kind" => entry.kind, "outcome" => "lost")
-        .increment(1);
 }
 
 /// Notes that a callback was refused, and nothing of it.

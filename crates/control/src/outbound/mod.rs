@@ -78,6 +78,9 @@ pub struct CarrierUrls {
     pub machine: String,
 }
 
+/// What stands before the name of a variable in the answer URL.
+const VARIABLE: &str = "v.";
+
 /// The acting side. Cloning gives another handle of the same.
 #[derive(Clone)]
 pub struct Outbound(Arc<Shared>);
@@ -155,11 +158,25 @@ impl Outbound {
             from: record.from.clone().unwrap_or_default(),
             ring_s: seconds(options.ring),
             longest_s: seconds(options.longest),
-            answer_url: urls.answer,
+            answer_url: answer_url(&urls.answer, record),
             media_url: media.unwrap_or_default(),
             status_url: urls.status,
             machine,
             machine_url: urls.machine,
         }
     }
+}
+
+/// Where the carrier asks what to do with this call: who is to talk, and what they are told of it. It comes back signed,
+/// so that whichever node is asked needs no database to answer.
+fn answer_url(url: &str, record: &CallRecord) -> String {
+    if url.is_empty() {
+        return String::new();
+    }
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("agent", &record.agent);
+    for (name, value) in &record.custom {
+        query.append_pair(&format!("{VARIABLE}{name}"), value);
+    }
+    format!("{url}?{}", query.finish())
 }

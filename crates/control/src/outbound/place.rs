@@ -58,7 +58,7 @@ impl Outbound {
         };
         match intent {
             Intent::Different => Err(Problem::new(
-                Code::KeyReused,
+                Code::IdempotencyKeyReused,
                 "This Idempotency-Key was used for another request; take a new one.",
             )),
             Intent::Repeated { call, answer: Some((status, body)) } => match Answer::kept(status, &body) {
@@ -220,7 +220,7 @@ impl Outbound {
             tokio::time::sleep(LOOK).await;
         }
         let what = format!("The first request with this key still runs; its call is {call}.");
-        Err(Problem::new(Code::StillRunning, what))
+        Err(Problem::new(Code::RequestInProgress, what))
     }
 }
 

@@ -13,8 +13,10 @@ use utoipa::{IntoParams, ToSchema};
 use crate::problem::{Code, Mistake, Problem};
 
 /// How many variables a call may have, and how long names and values may be together.
-const VARIABLES: usize = 50;
-const VARIABLES_BYTES: usize = 8 * 1024;
+const VARIABLES: usize = 20;
+const VARIABLES_BYTES: usize = 2 * 1024;
+/// Twilio passes on name and value of a parameter where they have fewer than 500 characters together.
+const VARIABLE_LENGTH: usize = 499;
 /// How long an `Idempotency-Key` may be.
 const KEY: usize = 255;
 
@@ -110,15 +112,19 @@ impl PlaceCall {
         let mut texts = BTreeMap::new();
         let mut mistakes = Vec::new();
         for (name, value) in &self.variables {
+            let pointer = format!("/variables/{}", name.replace('~', "~0").replace('/', "~1"));
             let text = match value {
                 Value::String(text) => text.clone(),
                 Value::Number(_) | Value::Bool(_) => value.to_string(),
                 Value::Null | Value::Array(_) | Value::Object(_) => {
-                    let pointer = format!("/variables/{}", name.replace('~', "~0").replace('/', "~1"));
                     mistakes.push(Mistake::at(&pointer, "A variable is a text, a number, true or false."));
                     continue;
                 }
             };
+            if name.chars().count() + text.chars().count() > VARIABLE_LENGTH {
+                let limit = format!("Name and value have at most {VARIABLE_LENGTH} characters together.");
+                mistakes.push(Mistake::at(&pointer, limit));
+            }
             texts.insert(name.clone(), text);
         }
         let bytes: usize = texts.iter().map(|(name, text)| name.len() + text.len()).sum();

@@ -104,9 +104,9 @@ codes! {
     CarrierBusy "carrier_busy" SERVICE_UNAVAILABLE "The carrier takes no more calls now"
         "The carrier, or the pace that its account allows, takes no more calls now. Ask again after `Retry-After`, with \
          another `Idempotency-Key`.";
-    KeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY "The Idempotency-Key was used for something else"
+    IdempotencyKeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY "The Idempotency-Key was used for something else"
         "Each request that is to be done once has a key of its own; the same key is for the same request again.";
-    StillRunning "request_in_progress" CONFLICT "The same request still runs"
+    RequestInProgress "request_in_progress" CONFLICT "The same request still runs"
         "The first request of this `Idempotency-Key` has no answer yet. Ask again with the same key.";
     TooManyCalls "too_many_calls" TOO_MANY_REQUESTS "Too many calls within a minute"
         "The key has placed as many calls within a minute as outbound.calls_per_minute allows.";

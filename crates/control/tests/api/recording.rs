@@ -84,7 +84,7 @@ async fn a_call_that_runs_gives_what_is_there_with_a_header_that_is_true() {
     let first = place.get(&path(2)).send().await.unwrap().bytes().await.unwrap();
     assert_eq!(first[40..44], 32_000_u32.to_le_bytes());
     assert_eq!((first.len(), &first[44..48]), (44 + 32_000, &[0, 0, 1, 0][..]));
-    files.audio(audio::SampleRate::HZ_8000, 0, samples());
+    files.audio(audio::SampleRate::HZ_8000, 8_000, samples());
     place.flush().await;
     let part =
         place.get(&path(2)).header("Range", "bytes=40-43").send().await.unwrap().bytes().await.unwrap();

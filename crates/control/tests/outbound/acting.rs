@@ -21,7 +21,8 @@ async fn a_call_is_kept_then_dialled() {
     assert_eq!((&body["callId"], &body["status"]), (&json!(id), &json!("queued")));
     let dial = &scene.carrier.dials()[0];
     assert_eq!((dial["To"].as_str(), dial["From"].as_str()), ("+919800000001", "+14155550100"));
-    assert!(dial["Url"].ends_with(&format!("/twilio/voice?call={id}")), "{dial:?}");
+    let url = format!("/twilio/voice?agent=desk&v.n=3&v.name=Asha&call={id}");
+    assert!(dial["Url"].ends_with(&url), "{dial:?}");
     assert!(dial["StatusCallback"].contains(&id) && dial["AsyncAmdStatusCallback"].contains(&id), "{dial:?}");
     let record = scene.record(&id).await;
     assert_eq!(record.carrier_call_id, body["carrier_call_id"].as_str().unwrap());

@@ -9,7 +9,11 @@ const LINES_EVER: usize = 700;
 const FIELDS: usize = 12;
 
 /// Files that may be longer, and why.
-const LONG_FILES: &[(&str, &str)] = &[];
+const LONG_FILES: &[(&str, &str)] = &[
+    ("crates/call/src/event.rs", "one closed list: what a call tells"),
+    ("crates/trunkline/src/config/keys.rs", "one table: a line a key"),
+    ("fuzz/src/call_core.rs", "one list: the ways of putting bytes into a call"),
+];
 
 /// Structs that may have more fields, and why.
 const WIDE_STRUCTS: &[(&str, &str, &str)] = &[
@@ -21,6 +25,8 @@ const WIDE_STRUCTS: &[(&str, &str, &str)] = &[
     ("crates/call/src/settings.rs", "Limits", "one flat table in the configuration file"),
     ("crates/call/src/settings/turns.rs", "Turn", "one flat table in the configuration file"),
     ("crates/records/src/record.rs", "CallRecord", "a record is one flat JSON object, and its readers' API"),
+    ("crates/trunkline/src/config/schema.rs", "Config", "the tables of the configuration file"),
+    ("crates/trunkline/src/config/schema.rs", "Server", "one flat table in the configuration file"),
     ("crates/trunkline/src/config/agent.rs", "Agent", "an agent is one flat table in the configuration file"),
 ];
 
@@ -34,6 +40,10 @@ const SAMPLE_NUMBERS: &[&str] = &[
     "+14158675309",
     "+18005551212",
 ];
+
+/// What shows that a number is nobody's: it repeats, counts up or down, or lies in a range that is kept for stories (North
+/// America's 555-01xx, London's 7946 0xxx).
+const MADE_UP: &[&str] = &["00000", "99999", "1234", "0123", "98765432", "55501", "2079460"];
 
 /// Text that does not belong, in two halves so that this file holds none of it, and what to do instead.
 const FORBIDDEN: &[(&str, &str, &str)] = &[
@@ -206,7 +216,9 @@ fn no_real_phone_number_is_shown() {
             for (at, _) in line.match_indices('+') {
                 let digits = line[at + 1..].bytes().take_while(u8::is_ascii_digit).count();
                 let shown = &line[at..=at + digits];
-                if (10..=15).contains(&digits) && !SAMPLE_NUMBERS.contains(&shown) {
+                let is_sample =
+                    SAMPLE_NUMBERS.contains(&shown) || MADE_UP.iter().any(|part| shown.contains(part));
+                if (10..=15).contains(&digits) && !is_sample {
                     problems.push(format!(
                         "{}:{number}: {shown} looks like somebody's number; use one of {SAMPLE_NUMBERS:?}",
                         file.path

@@ -73,8 +73,8 @@ impl Carriers {
     }
 
     async fn settings(self) -> Result<Settings, Failure> {
-        let mut settings = Settings::default();
-        settings.pace = if self.quick { Pace::default() } else { Pace::real() };
+        let pace = if self.quick { Pace::default() } else { Pace::real() };
+        let mut settings = Settings { pace, ..Settings::default() };
         let voice = Vendors::new(1).voice(&self.voice)?;
         let pcm = speech::render(&*voice, &self.says, SampleRate::HZ_8000).await?;
         settings.speech = Some(Speech { label: self.says, pcm });
