@@ -27,6 +27,8 @@ use crate::socket::{MediaSocket, Received};
 const WHOSE: Duration = Duration::from_secs(10);
 /// How many messages it may take for that.
 const WHOSE_MESSAGES: usize = 8;
+/// The same where only a `start` can say it: a second of audio may come before.
+const START_MESSAGES: usize = 60;
 
 /// A socket that was accepted and of which nothing more is known.
 pub(crate) struct Fresh {
@@ -59,7 +61,7 @@ pub(crate) struct Known {
 pub(crate) async fn serve(gateway: Arc<Gateway>, mut arrival: Arrival, named: Option<String>) {
     let call = match named {
         Some(call) => call,
-        None => match Box::pin(whose(&mut arrival.fresh)).await {
+        None => match Box::pin(whose(&mut arrival.fresh, Needs::Anything)).await {
             Ok(call) => call.unwrap_or_else(|| gateway.anonymous()),
             Err(code) => return Box::pin(refuse(arrival.fresh, "no_start", code, "no start")).await,
         },
@@ -69,7 +71,7 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, mut arrival: Arrival, named: Op
 
 /// Runs a socket to its end whose start must bring the reference that our webhook gave out for its call.
 pub(crate) async fn serve_referred(gateway: Arc<Gateway>, mut fresh: Fresh) {
-    let call = match Box::pin(whose(&mut fresh)).await {
+    let call = match Box::pin(whose(&mut fresh, Needs::Start)).await {
         Ok(Some(call)) => call,
         Ok(None) => return Box::pin(refuse(fresh, "no_start", 1008, "no start")).await,
         Err(code) => return Box::pin(refuse(fresh, "no_start", code, "no start")).await,
@@ -127,11 +129,21 @@ async fn meet(gateway: Arc<Gateway>, call: &str, arrival: Arrival) {
     }
 }
 
+/// What settles whose call a socket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// Its `start`, or anything that comes instead: then it does not say.
+    Anything,
+    /// Its `start` alone. What comes before it is kept, and does no harm.
+    Start,
+}
+
 /// Reads on until the socket says whose call it is: the call id in its `start`. `None` when it starts without
 /// saying; the close code when it does not start at all.
-async fn whose(fresh: &mut Fresh) -> Result<Option<String>, u16> {
+async fn whose(fresh: &mut Fresh, needs: Needs) -> Result<Option<String>, u16> {
     let limit = fresh.opened + WHOSE;
-    while fresh.early.len() < WHOSE_MESSAGES {
+    let most = if needs == Needs::Start { START_MESSAGES } else { WHOSE_MESSAGES };
+    while fresh.early.len() < most {
         let Ok(received) = timeout_at(limit, fresh.socket.next()).await else { return Err(1008) };
         match &received {
             Received::Gone { .. } => return Err(1000),
@@ -142,6 +154,7 @@ async fn whose(fresh: &mut Fresh) -> Result<Option<String>, u16> {
         let settled = match &read.event {
             Some(CarrierEvent::Start(start)) => Some(start.call.clone()),
             None | Some(CarrierEvent::Connected) => None,
+            Some(_) if needs == Needs::Start => None,
             Some(_) => Some(None),
         };
         fresh.early.push(read);

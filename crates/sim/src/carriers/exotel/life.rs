@@ -208,7 +208,10 @@ fn parameters(url: &str) -> (SampleRate, BTreeMap<String, String>) {
     let (mut rate, mut custom) = (SampleRate::HZ_8000, BTreeMap::new());
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         if matches!(&*name, "sample-rate" | "sample_rate") {
-            rate = value.parse::<u32>().ok().and_then(|hz| hz.try_into().ok()).unwrap_or(rate);
+            // Any other is taken for the usual one.
+            let rates = [SampleRate::HZ_8000, SampleRate::HZ_16000, SampleRate::HZ_24000];
+            let asked = rates.into_iter().find(|rate| value.parse() == Ok(rate.hz()));
+            rate = asked.unwrap_or(SampleRate::HZ_8000);
         } else if custom.len() < MOST_CUSTOM {
             custom.insert(name.into_owned(), value.into_owned());
         }
