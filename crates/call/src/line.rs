@@ -147,7 +147,7 @@ impl Call {
             self.detached = Some(at);
             out.push(Output::Event(Event::Detached));
             if let Some(talk) = &mut self.talk {
-                talk.playout.hold(at);
+                talk.playout.lose(at);
             }
         }
     }
@@ -161,7 +161,7 @@ impl Call {
         let mut resent_ms = 0;
         if let Some(talk) = &mut self.talk {
             // What the old stream had queued is lost with it.
-            talk.playout.hold(at);
+            talk.playout.lose(at);
             if !matches!(self.phase, Phase::Interrupted(..)) {
                 resent_ms = talk.playout.release(at).0 / 1000;
             }

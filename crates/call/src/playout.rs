@@ -15,7 +15,7 @@ use audio::{Pcm, Resampler, SampleRate, level_db};
 use crate::settings::ms;
 use crate::{Micros, Output, Playout as Settings, Tick, ToCarrier, UtteranceId};
 
-use piece::{Flight, Piece, Ready};
+use piece::{Flight, Mark, Piece, Ready};
 pub(crate) use piece::{Gap, Ledger, Marked};
 
 /// When this little is left with the carrier, a last piece of audio shorter than a chunk is padded and sent
@@ -269,13 +269,22 @@ impl Playout {
 
     /// Stops at once: what was sent and not heard is taken back, to be sent again by `release`.
     pub(crate) fn hold(&mut self, at: Tick) {
+        self.stop_where(at, Mark::take_back);
+    }
+
+    /// The same where the stream is gone, and with it all that it could return.
+    pub(crate) fn lose(&mut self, at: Tick) {
+        self.stop_where(at, Mark::forget);
+    }
+
+    fn stop_where(&mut self, at: Tick, settle_mark: fn(&mut Mark)) {
         self.settle(at);
         self.held = true;
         self.flights.clear();
         for piece in &mut self.pieces {
             if !piece.mark.back && !piece.cut {
                 piece.sent = piece.heard;
-                piece.mark.take_back();
+                settle_mark(&mut piece.mark);
             }
         }
         self.head = at;

@@ -51,6 +51,13 @@ impl Mark {
         self.name.split(TAKEN_BACK).next() == Some(name)
     }
 
+    /// The stream that it was sent on is gone and returns nothing more: on the next it has its own name again.
+    pub(super) fn forget(&mut self) {
+        self.sent = false;
+        self.times = 0;
+        self.name.truncate(self.name.find(TAKEN_BACK).unwrap_or(self.name.len()));
+    }
+
     /// The audio before it is dropped. Some carriers send the mark back all the same (Twilio's `clear` returns all
     /// that wait), which then means that it is gone and not that it was played: it goes by another name from now on.
     pub(super) fn take_back(&mut self) {

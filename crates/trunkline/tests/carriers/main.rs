@@ -1,5 +1,6 @@
 //! The real program and a carrier: rung by the phone as Twilio, and placing calls over the carriers' stand-ins.
 
+mod kills;
 mod placing;
 mod ringing;
 mod support;

@@ -9,14 +9,14 @@ use sim::carriers::{CarrierServer, Manner, Pace, Person, Settings, What, World};
 use crate::support::{LONG, Server, TOKEN};
 
 /// The stand-ins with the runtime that they live on, and a server that places its calls with them.
-struct Scene {
+pub(crate) struct Scene {
     runtime: tokio::runtime::Runtime,
-    carriers: CarrierServer,
-    server: Server,
+    pub(crate) carriers: CarrierServer,
+    pub(crate) server: Server,
 }
 
 impl Scene {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime can be made");
         let settings = Settings::default();
@@ -35,6 +35,8 @@ impl Scene {
             ("TRUNKLINE__TWILIO__AUTH_TOKEN", TOKEN),
             ("TRUNKLINE__TWILIO__BASE_URL", &carriers.url()),
             ("TRUNKLINE__TWILIO__FROM", "+918000000002"),
+            ("TRUNKLINE__TWILIO__CALLS_PER_SECOND", "50"),
+            ("TRUNKLINE__SWEEP__EVERY_MS", "1000"),
             ("TRUNKLINE__EXOTEL__ACCOUNT_SID", "acme1"),
             ("TRUNKLINE__EXOTEL__API_KEY", "key"),
             ("TRUNKLINE__EXOTEL__API_TOKEN", "token"),
@@ -47,7 +49,7 @@ impl Scene {
     }
 
     /// Places a call to somebody; our id of it.
-    fn place(&self, carrier: &str, person: Person, to: &str, more: Value) -> String {
+    fn place(&self, carrier: &str, person: Person, to: &str, more: &Value) -> String {
         self.carriers.world().treat(to, Manner { person, ..Manner::default() });
         let mut body = json!({"to": to, "carrier": carrier, "agent": "assistant"});
         for (name, value) in more.as_object().into_iter().flatten() {
@@ -100,7 +102,7 @@ fn field<'a>(record: &'a Value, name: &str) -> &'a Value {
 fn who_answers_is_talked_with_over_either_carrier() {
     for carrier in ["twilio", "exotel"] {
         let scene = Scene::start();
-        let call = scene.place(carrier, Person::Talks, "+919800000001", json!({}));
+        let call = scene.place(carrier, Person::Talks, "+919800000001", &json!({}));
         let record = scene.ended(1, &call);
         assert_eq!(field(&record, "status"), "completed", "{record}");
         assert_eq!(field(&record, "direction"), "outbound", "{record}");
@@ -125,7 +127,7 @@ fn who_does_not_answer_is_on_the_record() {
         for (person, status) in
             [(Person::Busy, "busy"), (Person::Away, "no_answer"), (Person::Unreachable, "failed")]
         {
-            let call = scene.place(carrier, person, "+919876543210", json!({}));
+            let call = scene.place(carrier, person, "+919876543210", &json!({}));
             calls += 1;
             let record = scene.ended(calls, &call);
             let seen = field(&record, "status").as_str().unwrap_or_default().replace('-', "_");
@@ -139,7 +141,7 @@ fn who_does_not_answer_is_on_the_record() {
 fn a_machine_is_known_for_one() {
     let scene = Scene::start();
     let more = json!({"machine_detection": "message_end"});
-    let call = scene.place("twilio", Person::Machine, "+919876543210", more);
+    let call = scene.place("twilio", Person::Machine, "+919876543210", &more);
     let record = scene.ended(1, &call);
     let by = field(&record, "answered_by").as_str().unwrap_or_default().to_owned();
     assert!(by.starts_with("machine"), "{record}");

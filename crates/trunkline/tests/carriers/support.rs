@@ -17,6 +17,7 @@ pub(crate) struct Server {
     process: Child,
     pub(crate) address: String,
     pub(crate) folder: tempfile::TempDir,
+    settings: Vec<(String, String)>,
     /// Held, since a program whose output nobody takes is ended by it.
     _stdout: BufReader<ChildStdout>,
 }
@@ -25,34 +26,18 @@ impl Server {
     /// With these settings, as environment variables.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("there is room for a folder");
-        let log = std::fs::File::create(folder.path().join("log")).expect("there is room for a log");
-        let mut process = Command::new(PROGRAM)
-            .args(["serve", "--data"])
-            .arg(folder.path().join("data"))
-            .args(if settings.iter().any(|(name, _)| *name == "TRUNKLINE__SERVER__LISTEN") {
-                &[][..]
-            } else {
-                &["--listen", "127.0.0.1:0"]
-            })
-            .current_dir(folder.path())
-            .env_clear()
-            .env("TRUNKLINE__TWILIO__AUTH_TOKEN", TOKEN)
-            .envs(settings.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("cargo has built the program");
-        let mut stdout = BufReader::new(process.stdout.take().expect("stdout is piped"));
-        // The first line says where it listens, once it does.
-        let mut line = String::new();
-        stdout.read_line(&mut line).expect("a pipe can be read");
-        let address = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).map(str::to_owned);
-        let Some(address) = address else {
-            let log = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-            panic!("the server did not start; it said: \"{line}\"\n{log}")
-        };
-        Self { process, address, folder, _stdout: stdout }
+        let settings: Vec<(String, String)> =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let (process, address, stdout) = spawn(&folder, &settings);
+        Self { process, address, folder, settings, _stdout: stdout }
+    }
+
+    /// Kills it as the kernel would, and starts it again on the same data.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("it was ours");
+        let (process, address, stdout) = spawn(&self.folder, &self.settings);
+        (self.process, self.address, self._stdout) = (process, address, stdout);
     }
 
     /// One request; status and JSON.
@@ -98,6 +83,40 @@ impl Server {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
+}
+
+/// A process that answers calls; where it listens, and its output.
+fn spawn(
+    folder: &tempfile::TempDir,
+    settings: &[(String, String)],
+) -> (Child, String, BufReader<ChildStdout>) {
+    let log = folder.path().join("log");
+    let log =
+        std::fs::OpenOptions::new().create(true).append(true).open(log).expect("there is room for a log");
+    let listens = settings.iter().any(|(name, _)| name == "TRUNKLINE__SERVER__LISTEN");
+    let mut process = Command::new(PROGRAM)
+        .args(["serve", "--data"])
+        .arg(folder.path().join("data"))
+        .args(if listens { &[][..] } else { &["--listen", "127.0.0.1:0"] })
+        .current_dir(folder.path())
+        .env_clear()
+        .env("TRUNKLINE__TWILIO__AUTH_TOKEN", TOKEN)
+        .envs(settings.iter().cloned())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .expect("cargo has built the program");
+    let mut stdout = BufReader::new(process.stdout.take().expect("stdout is piped"));
+    // The first line says where it listens, once it does.
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("a pipe can be read");
+    let address = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).map(str::to_owned);
+    let Some(address) = address else {
+        let log = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        panic!("the server did not start; it said: \"{line}\"\n{log}")
+    };
+    (process, address, stdout)
 }
 
 impl Drop for Server {
