@@ -6,6 +6,7 @@
 
 mod filler;
 mod heard;
+mod hold;
 mod piece;
 
 use std::collections::VecDeque;
@@ -15,7 +16,7 @@ use audio::{Pcm, Resampler, SampleRate, level_db};
 use crate::settings::ms;
 use crate::{Micros, Output, Playout as Settings, Tick, ToCarrier, UtteranceId};
 
-use piece::{Flight, Mark, Piece, Ready};
+use piece::{Flight, Piece, Ready};
 pub(crate) use piece::{Gap, Ledger, Marked};
 
 /// When this little is left with the carrier, a last piece of audio shorter than a chunk is padded and sent
@@ -265,37 +266,6 @@ impl Playout {
             return Some((self.head + Micros(self.rate.micros(self.chunk))) - self.lead);
         }
         (whole > 0).then(|| self.head - GUARD)
-    }
-
-    /// Stops at once: what was sent and not heard is taken back, to be sent again by `release`.
-    pub(crate) fn hold(&mut self, at: Tick) {
-        self.stop_where(at, Mark::take_back);
-    }
-
-    /// The same where the stream is gone, and with it all that it could return.
-    pub(crate) fn lose(&mut self, at: Tick) {
-        self.stop_where(at, Mark::forget);
-    }
-
-    fn stop_where(&mut self, at: Tick, settle_mark: fn(&mut Mark)) {
-        self.settle(at);
-        self.held = true;
-        self.flights.clear();
-        for piece in &mut self.pieces {
-            if !piece.mark.back && !piece.cut {
-                piece.sent = piece.heard;
-                settle_mark(&mut piece.mark);
-            }
-        }
-        self.head = at;
-        self.levels.retain(|(from, _)| *from <= at);
-    }
-
-    /// Goes on where `hold` stopped. Returns how much had been taken back or not been sent.
-    pub(crate) fn release(&mut self, at: Tick) -> Micros {
-        self.held = false;
-        self.head = at;
-        self.unsent()
     }
 
     fn ready(&self) -> Ready {
