@@ -80,7 +80,7 @@ fn a_killed_server_leaves_no_call_open_and_calls_nobody_twice() {
     for entry in scene.carriers.ledger().all() {
         if let What::Request { method, form, .. } = entry.what
             && method == "POST"
-            && let Some(id) = form.iter().find_map(|(_, value)| Some(value.split_once("call_")?.1.get(..26)?))
+            && let Some(id) = form.iter().find_map(|(_, value)| value.split_once("call_")?.1.get(..26))
         {
             assert!(asked.insert(id.to_owned()), "call_{id} was dialled twice");
         }
