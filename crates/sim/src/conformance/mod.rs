@@ -6,6 +6,7 @@
 //! time. One scenario may answer several rules.
 
 mod calls;
+mod law;
 mod report;
 mod rule;
 mod scenario;
@@ -21,8 +22,9 @@ use futures_util::StreamExt as _;
 
 use crate::exotel::AfterClear;
 use crate::wire;
+use law::Check;
 pub use report::{Report, RuleResult, Status};
-use rule::{Check, Rule};
+use rule::Rule;
 use scenario::{Observed, Scenario};
 pub use twilio::{TwilioTarget, run as run_twilio};
 

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use super::Profile;
+use super::law::{AGENT, BOTH, Check, ECHO, Law, Row};
 use super::scenario::{Fact, Scenario};
 use crate::exotel::Breach;
 
@@ -15,37 +16,10 @@ const ECHOBOT: &str = "Exotel, sample code exotel/Agent-Stream-echobot";
 const ERRORS: &str = "Exotel, \"AgentStream: WSS errors and handling\"";
 const WEBSOCKET: &str = "RFC 6455";
 
-const BOTH: &[Profile] = &[Profile::Echo, Profile::Agent];
-const ECHO: &[Profile] = &[Profile::Echo];
-const AGENT: &[Profile] = &[Profile::Agent];
+/// One of this carrier's rules.
+pub(super) type Rule = Law<Scenario, Breach>;
 
-/// One rule.
-#[derive(Debug, Clone)]
-pub(super) struct Rule {
-    pub(super) id: &'static str,
-    pub(super) title: &'static str,
-    pub(super) source: &'static str,
-    pub(super) expected: &'static str,
-    profiles: &'static [Profile],
-    pub(super) check: Check,
-}
-
-/// Where a rule's answer is found.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Check {
-    /// A scenario says.
-    Fact(Scenario, Fact),
-    /// The messages of the server in ordinary calls say.
-    Breach(Breach),
-}
-
-impl Rule {
-    pub(super) fn applies_to(&self, profile: Profile) -> bool {
-        self.profiles.contains(&profile)
-    }
-}
-
-impl Check {
+impl Check<Scenario, Breach> {
     /// What must be run for it.
     pub(super) fn scenarios(&self, profile: Profile) -> &[Scenario] {
         use Scenario::{BargeIn, LateStart, Plain, Rate16000, Rate24000, StartTwice};
@@ -62,14 +36,7 @@ impl Check {
 /// All rules, in the order of their ids.
 pub(super) fn all() -> &'static [Rule] {
     static ALL: LazyLock<Vec<Rule>> = LazyLock::new(|| {
-        let facts = FACTS.iter().map(|(id, title, source, expected, profiles, scenario, fact)| Rule {
-            id,
-            title,
-            source,
-            expected,
-            profiles,
-            check: Check::Fact(*scenario, *fact),
-        });
+        let facts = FACTS.iter().map(Law::of_fact);
         let breaches = Breach::ALL.iter().map(|breach| Rule {
             id: breach.id(),
             title: breach.title(),
@@ -86,12 +53,10 @@ pub(super) fn all() -> &'static [Rule] {
     &ALL
 }
 
-type Row = (&'static str, &'static str, &'static str, &'static str, &'static [Profile], Scenario, Fact);
-
 const WENT_ON: &str = "the call works as always";
 
 #[rustfmt::skip]
-const FACTS: &[Row] = &[
+const FACTS: &[Row<Scenario>] = &[
     ("EXO-001", "the handshake is done within 10 s", GUIDE, "101 within 10 s", BOTH, Scenario::Plain, Fact::Opened),
     ("EXO-002", "a URL with other parameters is accepted", APPLET, "101", BOTH, Scenario::StaticQuery, Fact::Opened),
     ("EXO-003", "wrong credentials are refused before the upgrade", VOICEBOT, "HTTP 401", BOTH, Scenario::WrongToken, Fact::Refused),

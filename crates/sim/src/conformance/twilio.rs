@@ -9,11 +9,12 @@ use std::time::Instant;
 
 use futures_util::StreamExt as _;
 
+use super::law::Check;
 use super::scenario::{Observed, breached};
 use super::{LONGEST, Report, RuleResult, Target, Verdict};
 use crate::phone::TwilioLine;
 use crate::wire;
-use rule::{Check, Rule};
+use rule::Rule;
 use scenario::Scenario;
 
 /// The server to be tested.

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use super::super::Profile;
+use super::super::law::{AGENT, BOTH, Check, ECHO, Law, Row};
 use super::super::scenario::Fact;
 use super::scenario::Scenario;
 use crate::twilio::Breach;
@@ -17,37 +18,10 @@ const PARAMETERS: &str =
 const WEBSOCKET: &str = "RFC 6455";
 const ALIVE: &str = "a server answers more than one call";
 
-const BOTH: &[Profile] = &[Profile::Echo, Profile::Agent];
-const ECHO: &[Profile] = &[Profile::Echo];
-const AGENT: &[Profile] = &[Profile::Agent];
+/// One of this carrier's rules.
+pub(super) type Rule = Law<Scenario, Breach>;
 
-/// One rule.
-#[derive(Debug, Clone)]
-pub(super) struct Rule {
-    pub(super) id: &'static str,
-    pub(super) title: &'static str,
-    pub(super) source: &'static str,
-    pub(super) expected: &'static str,
-    profiles: &'static [Profile],
-    pub(super) check: Check,
-}
-
-/// Where a rule's answer is found.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Check {
-    /// A scenario says.
-    Fact(Scenario, Fact),
-    /// The messages of the server in ordinary calls say.
-    Breach(Breach),
-}
-
-impl Rule {
-    pub(super) fn applies_to(&self, profile: Profile) -> bool {
-        self.profiles.contains(&profile)
-    }
-}
-
-impl Check {
+impl Check<Scenario, Breach> {
     /// What must be run for it.
     pub(super) fn scenarios(&self, profile: Profile) -> &[Scenario] {
         use Scenario::{BargeIn, MediaFirst, Plain, StartTwice};
@@ -65,14 +39,7 @@ impl Check {
 /// All rules, in the order of their ids.
 pub(super) fn all() -> &'static [Rule] {
     static ALL: LazyLock<Vec<Rule>> = LazyLock::new(|| {
-        let facts = FACTS.iter().map(|(id, title, source, expected, profiles, scenario, fact)| Rule {
-            id,
-            title,
-            source,
-            expected,
-            profiles,
-            check: Check::Fact(*scenario, *fact),
-        });
+        let facts = FACTS.iter().map(Law::of_fact);
         let breaches = Breach::ALL.iter().map(|breach| Rule {
             id: breach.id(),
             title: breach.title(),
@@ -89,12 +56,10 @@ pub(super) fn all() -> &'static [Rule] {
     &ALL
 }
 
-type Row = (&'static str, &'static str, &'static str, &'static str, &'static [Profile], Scenario, Fact);
-
 const WENT_ON: &str = "the call works as always";
 
 #[rustfmt::skip]
-const FACTS: &[Row] = &[
+const FACTS: &[Row<Scenario>] = &[
     ("TWI-001", "the voice webhook answers within 15 s", REQUESTS, "HTTP 200 within 15 s", BOTH, Scenario::Document, Fact::Answered),
     ("TWI-002", "the answer is XML", REQUESTS, "Content-Type: text/xml", BOTH, Scenario::Document, Fact::Typed),
     ("TWI-003", "the answer is TwiML that connects a stream", TWIML, "<Response> with <Connect><Stream>", BOTH, Scenario::Document, Fact::Followable),
