@@ -49,6 +49,10 @@ impl Greeting {
         }
     }
 
+    pub(crate) const fn rate(&self) -> SampleRate {
+        self.rate
+    }
+
     /// The caller made a sound.
     pub(crate) fn caller_spoke(&mut self, at: Tick) {
         self.caller_spoke.get_or_insert(at);

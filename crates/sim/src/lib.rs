@@ -1,5 +1,6 @@
 //! Simulated callers, carriers and vendors, and the conformance rules: everything that plays the other side.
 
+mod breach;
 pub mod carriers;
 pub mod conformance;
 pub mod exotel;
@@ -10,5 +11,6 @@ pub mod scenario;
 mod side;
 pub mod twilio;
 pub mod vendors;
+mod watch;
 mod webhook;
 mod wire;

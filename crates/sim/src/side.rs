@@ -4,8 +4,21 @@
 use audio::SampleRate;
 use call::{Micros, Tick};
 
-use crate::exotel::{AfterClear, FromServer};
-use crate::phone::Finding;
+use crate::exotel::AfterClear;
+use crate::watch::Watching;
+
+/// What a message of the server means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromServer {
+    /// Audio: its bytes.
+    Media(Vec<u8>),
+    /// A mark by name.
+    Mark(String),
+    /// Drop what waits.
+    Clear,
+    /// Nothing that can be used.
+    Nothing,
+}
 
 /// The carrier's side of one stream.
 pub(crate) trait Side: Send {
@@ -30,12 +43,10 @@ pub(crate) trait Side: Send {
     /// Whether the carrier closes the socket itself after its stop, without waiting for the server to.
     fn closes_after_stop(&self) -> bool;
 
-    /// The start was sent.
-    fn started(&mut self, at: Tick);
-    /// The stop was sent. What is on its way until `grace` later is no breach.
-    fn stopped(&mut self, at: Tick, grace: Micros);
-    /// The caller made a sound.
-    fn caller_spoke(&mut self, at: Tick);
+    /// The watch over what the server does.
+    fn watch(&self) -> &dyn Watching;
+    /// The same, to be told what the carrier and the caller do.
+    fn watch_mut(&mut self) -> &mut dyn Watching;
     /// A binary message of the server.
     fn binary(&mut self, at: Tick, bytes: usize);
     /// A text message of the server, `waiting` being the audio that the carrier has of this stream before it.
@@ -47,12 +58,4 @@ pub(crate) trait Side: Send {
     fn samples(&self, bytes: &[u8]) -> Vec<i16>;
     /// The same samples as the carrier sends them.
     fn bytes(&self, samples: &[i16]) -> Vec<u8>;
-    /// When the server's first sound came.
-    fn first_sound(&self) -> Option<Tick>;
-    /// Whether a mark followed the greeting's audio.
-    fn is_greeting_marked(&self) -> bool;
-    /// The rules that are about whether, when and how often the server greets: not for a phone to judge.
-    fn greeting_rules(&self) -> &'static [&'static str];
-    /// What the server did against the protocol.
-    fn findings(&self, now: Tick) -> Vec<Finding>;
 }

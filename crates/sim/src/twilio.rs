@@ -10,7 +10,7 @@ mod sign;
 mod twiml;
 
 pub use breach::Breach;
-pub use checker::{Checker, Noted};
+pub use checker::Checker;
 pub use messages::{Call, Direction, Messages};
 pub(crate) use side::TwilioSide;
 pub use sign::{signature, signed_upgrade_url, upgrade_signature};

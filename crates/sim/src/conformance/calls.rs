@@ -67,7 +67,7 @@ pub(super) async fn talk<S: Side>(mut session: Session<S>, profile: Profile) -> 
         (None, None) => Verdict::Fail("still open 5 s after the stop".to_owned()),
     };
     observed.set(Fact::Closed, verdict);
-    observed.noted = session.side.findings(session.now());
+    observed.noted = session.side.watch().findings(session.now());
     session.hang_up().await;
     observed
 }
@@ -143,7 +143,7 @@ pub(super) async fn interrupt<S: Side>(mut session: Session<S>, target: &Target)
         observed.set(Fact::Worked, pong);
     }
     observed.set(Fact::Cleared, verdict);
-    observed.noted = session.side.findings(session.now());
+    observed.noted = session.side.watch().findings(session.now());
     session.hang_up().await;
     observed
 }
@@ -154,9 +154,9 @@ pub(super) async fn reconnect(target: &Target, messages: Messages) -> Result<Obs
     second.stream = format!("{}r", &second.stream[..31]);
     let mut session = open(target, messages).await?;
     session.begin().await;
-    session.live(&mut Voice::Quiet, GREETING, |session| session.side.first_sound().is_some()).await;
+    session.live(&mut Voice::Quiet, GREETING, |session| session.side.watch().first_sound().is_some()).await;
     let mut observed = Observed::default();
-    if session.side.first_sound().is_none() {
+    if session.side.watch().first_sound().is_none() {
         observed.set(Fact::NotGreeted, Verdict::Skip("there was no first greeting".to_owned()));
         return Ok(observed);
     }
@@ -167,9 +167,11 @@ pub(super) async fn reconnect(target: &Target, messages: Messages) -> Result<Obs
     let mut session = open(target, Messages::new(second)).await?;
     session.begin().await;
     session
-        .live(&mut Voice::Quiet, Duration::from_secs(3), |session| session.side.first_sound().is_some())
+        .live(&mut Voice::Quiet, Duration::from_secs(3), |session| {
+            session.side.watch().first_sound().is_some()
+        })
         .await;
-    let verdict = match (&session.closed, session.side.first_sound()) {
+    let verdict = match (&session.closed, session.side.watch().first_sound()) {
         (Some(closed), _) => Verdict::Fail(closed.to_string()),
         (None, Some(at)) => {
             Verdict::Fail(format!("speech {:.1} s after the second start", at.0 as f64 / 1e6))

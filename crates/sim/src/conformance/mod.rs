@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use audio::SampleRate;
 use futures_util::StreamExt as _;
 
+use crate::breach::Breaches as _;
 use crate::exotel::AfterClear;
 use crate::wire;
 use law::Check;

@@ -192,7 +192,7 @@ impl Scenario {
             finish_greeting(&mut session).await;
             session.live(&mut Voice::Quiet, Duration::from_millis(2_500), |_| false).await;
         }
-        observed.noted = session.side.findings(session.now());
+        observed.noted = session.side.watch().findings(session.now());
         session.hang_up().await;
         Ok(observed)
     }
@@ -239,8 +239,8 @@ pub(super) async fn works<S: Side>(session: &mut Session<S>, profile: Profile, v
             }
         }
         Profile::Agent => {
-            session.live(voice, GREETING, |session| session.side.first_sound().is_some()).await;
-            if session.closed.is_none() && session.side.first_sound().is_none() {
+            session.live(voice, GREETING, |session| session.side.watch().first_sound().is_some()).await;
+            if session.closed.is_none() && session.side.watch().first_sound().is_none() {
                 return Verdict::Fail("no greeting within 5 s".to_owned());
             }
             match ping(session, voice).await {
@@ -264,6 +264,7 @@ pub(super) async fn ping<S: Side>(session: &mut Session<S>, voice: &mut Voice) -
 
 /// Lets the agent finish: its audio was played, its mark is back.
 pub(super) async fn finish_greeting<S: Side>(session: &mut Session<S>) {
-    let over = |session: &Session<S>| session.side.is_greeting_marked() && session.line.waiting().0 == 0;
+    let over =
+        |session: &Session<S>| session.side.watch().is_greeting_marked() && session.line.waiting().0 == 0;
     session.live(&mut Voice::Quiet, GREETING_ENDS, over).await;
 }

@@ -10,8 +10,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::Target;
-use crate::exotel::{Call, CarrierLine, ExotelSide, FromServer, Heard, Messages};
+use crate::exotel::{Call, CarrierLine, ExotelSide, Heard, Messages};
 use crate::phone::{self, PhoneError};
+use crate::side::FromServer;
 use crate::side::Side;
 use crate::wire::{self, Along, Socket};
 
@@ -193,7 +194,7 @@ impl<S: Side> Session<S> {
     pub(super) async fn start(&mut self) {
         let start = self.side.start();
         let now = self.now();
-        self.side.started(now);
+        self.side.watch_mut().started(now);
         self.started = true;
         self.send(start).await;
     }
@@ -203,7 +204,7 @@ impl<S: Side> Session<S> {
         let stop = self.side.stop();
         self.send(stop).await;
         let now = self.now();
-        self.side.stopped(now, GRACE);
+        self.side.watch_mut().stopped(now, GRACE);
     }
 
     /// Sends a text message, whatever it is.
@@ -293,7 +294,7 @@ impl<S: Side> Session<S> {
         let now = self.now();
         if let Some(samples) = voice.frame(self.side.rate().samples(self.frame_ms * 1000)) {
             if matches!(voice, Voice::Speech(..)) {
-                self.side.caller_spoke(now);
+                self.side.watch_mut().caller_spoke(now);
             }
             let text = self.side.media(&samples);
             if self.started {

@@ -12,6 +12,7 @@ use futures_util::StreamExt as _;
 use super::law::Check;
 use super::scenario::{Observed, breached};
 use super::{LONGEST, Report, RuleResult, Target, Verdict};
+use crate::breach::Breaches as _;
 use crate::phone::TwilioLine;
 use crate::wire;
 use rule::Rule;

@@ -1,6 +1,6 @@
 //! What a server can do wrong in what it sends: a closed list, each with its rule and the document that asks it.
 
-use call::Tick;
+use crate::breach::breaches;
 
 const APPLET: &str = "Exotel, \"Working with the Stream and Voicebot applet\"";
 const CHUNKS: &str = "Exotel, support article 3000108630, chunk size";
@@ -8,63 +8,6 @@ const PROTOCOL: &str = "Exotel, \"WebSocket protocol\"";
 const PACING: &str = "Exotel, sample code exotel/Agent-Stream, pacing of a greeting";
 const LIMITS: &str = "Exotel, \"Updated Extension Guide\"; a caller takes longer silence for a dead line";
 const CAPTURE: &str = "Exotel, captured traffic: numbers are strings";
-
-/// How much a breach weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weight {
-    /// The carrier's documents forbid it.
-    Error,
-    /// They advise against it.
-    Warning,
-}
-
-/// A rule that was broken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Noted {
-    /// Which.
-    pub breach: Breach,
-    /// When it was first broken.
-    pub at: Tick,
-    /// How often.
-    pub count: u32,
-    /// What was seen the first time.
-    pub seen: String,
-}
-
-macro_rules! breaches {
-    ($($(#[doc = $doc:literal])+ $name:ident, $id:literal, $weight:ident, $source:expr, $title:literal;)+) => {
-        /// What a server can do wrong in what it sends.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Breach {
-            $($(#[doc = $doc])+ $name,)+
-        }
-
-        impl Breach {
-            /// Every breach, in the order of the list.
-            pub const ALL: &[Self] = &[$(Self::$name),+];
-
-            /// The rule's id.
-            pub const fn id(self) -> &'static str {
-                match self { $(Self::$name => $id),+ }
-            }
-
-            /// What the rule asks.
-            pub const fn title(self) -> &'static str {
-                match self { $(Self::$name => $title),+ }
-            }
-
-            /// Who asks it.
-            pub const fn source(self) -> &'static str {
-                match self { $(Self::$name => $source),+ }
-            }
-
-            /// How much it weighs.
-            pub const fn weight(self) -> Weight {
-                match self { $(Self::$name => Weight::$weight),+ }
-            }
-        }
-    };
-}
 
 breaches! {
     /// A message that is not one JSON object.
@@ -109,6 +52,7 @@ breaches! {
     TwoGreetings, "EXO-120", Error, APPLET, "the caller is greeted once";
     /// No mark behind the greeting.
     NoGreetingMark, "EXO-121", Error, APPLET, "a mark follows the greeting";
+    greeting without a mark: Some(Self::NoGreetingMark)
 }
 
 #[cfg(test)]
@@ -116,6 +60,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::breach::Breaches as _;
 
     #[test]
     fn ids_are_unique_and_sources_are_named() {

@@ -1,110 +1,58 @@
 //! Watches what a server sends and notes every rule that it breaks. Strict: what a tolerant carrier would let pass
 //! is a finding here.
 
-use std::collections::BTreeMap;
-
 use audio::SampleRate;
 use base64_simd::STANDARD;
 use call::{Micros, Tick};
 use serde_json::Value;
 
-use super::breach::{Breach, Noted};
-use crate::greeting::{self, Greeting};
+use super::Breach;
+use crate::side::FromServer;
+use crate::watch::{Watch, shown};
 
 /// The documents' unit of audio, in bytes.
 const UNIT: usize = 320;
 const SMALL: usize = 3200;
 const LARGE: usize = 100_000;
-/// More than this must not wait with the carrier.
-const MOST_WAITING: Micros = Micros::from_ms(3_000);
-/// What a message of the server means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FromServer {
-    /// Audio: its bytes.
-    Media(Vec<u8>),
-    /// A mark by name.
-    Mark(String),
-    /// Drop what waits.
-    Clear,
-    /// Nothing that can be used.
-    Nothing,
-}
 
 /// Watches one stream.
 #[derive(Debug, Clone)]
 pub struct Checker {
-    rate: SampleRate,
     stream: String,
-    noted: BTreeMap<Breach, Noted>,
     sequence: Option<i64>,
-    started: Option<Tick>,
-    stopped: Option<Tick>,
-    greeting: Greeting,
+    pub(crate) watch: Watch<Breach>,
 }
 
 impl Checker {
     /// Watches the stream of this id at this rate.
     pub fn new(stream: &str, rate: SampleRate) -> Self {
-        Self {
-            rate,
-            stream: stream.to_owned(),
-            noted: BTreeMap::new(),
-            sequence: None,
-            started: None,
-            stopped: None,
-            greeting: Greeting::new(rate),
-        }
-    }
-
-    /// The start was sent.
-    pub fn started(&mut self, at: Tick) {
-        self.started.get_or_insert(at);
-    }
-
-    /// The stop was sent. What is on its way until `grace` later is no breach.
-    pub fn stopped(&mut self, at: Tick, grace: Micros) {
-        self.stopped.get_or_insert(at + grace);
-    }
-
-    /// The caller made a sound.
-    pub fn caller_spoke(&mut self, at: Tick) {
-        self.greeting.caller_spoke(at);
-    }
-
-    /// When the server's first sound came.
-    pub const fn first_sound(&self) -> Option<Tick> {
-        self.greeting.began
-    }
-
-    /// Whether a mark followed the greeting's audio.
-    pub const fn is_greeting_marked(&self) -> bool {
-        self.greeting.marked
+        Self { stream: stream.to_owned(), sequence: None, watch: Watch::new(rate) }
     }
 
     /// Takes a binary message.
     pub fn binary(&mut self, at: Tick, bytes: usize) {
-        self.note(at, Breach::Binary, || format!("{bytes} bytes"));
+        self.watch.note(at, Breach::Binary, || format!("{bytes} bytes"));
     }
 
     /// Takes a text message, `waiting` being the audio that the carrier has of this stream before it.
     pub fn text(&mut self, at: Tick, text: &str, waiting: Micros) -> FromServer {
         let Ok(Value::Object(message)) = serde_json::from_str::<Value>(text) else {
-            self.note(at, Breach::BadJson, || shown(text));
+            self.watch.note(at, Breach::BadJson, || shown(text));
             return FromServer::Nothing;
         };
         let Some(event) = message.get("event").and_then(Value::as_str) else {
-            self.note(at, Breach::BadJson, || "no event".to_owned());
+            self.watch.note(at, Breach::BadJson, || "no event".to_owned());
             return FromServer::Nothing;
         };
         self.keys(at, &message);
         match event {
             "media" | "mark" | "clear" => self.stream_of(at, &message),
             "connected" | "start" | "dtmf" | "stop" => {
-                self.note(at, Breach::CarrierEvent, || event.to_owned());
+                self.watch.note(at, Breach::CarrierEvent, || event.to_owned());
                 return FromServer::Nothing;
             }
             other => {
-                self.note(at, Breach::UnknownEvent, || shown(other));
+                self.watch.note(at, Breach::UnknownEvent, || shown(other));
                 return FromServer::Nothing;
             }
         }
@@ -113,11 +61,11 @@ impl Checker {
             "clear" => FromServer::Clear,
             "mark" => match part.and_then(|mark| mark.get("name")).and_then(Value::as_str) {
                 Some(name) if !name.is_empty() => {
-                    self.greeting.mark();
+                    self.watch.mark();
                     FromServer::Mark(name.to_owned())
                 }
                 _ => {
-                    self.note(at, Breach::MarkName, || "no name".to_owned());
+                    self.watch.note(at, Breach::MarkName, || "no name".to_owned());
                     FromServer::Nothing
                 }
             },
@@ -128,44 +76,12 @@ impl Checker {
         }
     }
 
-    /// The rules broken so far, in the order of the list. `now` ends the watch for what did not come.
-    pub fn noted(&self, now: Tick) -> Vec<Noted> {
-        let mut all = self.clone();
-        if let Some(started) = all.started {
-            let late = all.greeting.began.unwrap_or(now).since(started);
-            if late > greeting::LATEST {
-                let came = all.greeting.began.is_some();
-                all.note(now, Breach::LateGreeting, || {
-                    format!(
-                        "{} {:.0} ms after the start",
-                        if came { "first sound" } else { "no sound" },
-                        late.as_ms()
-                    )
-                });
-            }
-        }
-        if all.greeting.sounds && !all.greeting.marked {
-            all.note(now, Breach::NoGreetingMark, || "no mark after the first audio".to_owned());
-        }
-        if let Some(after) = all.greeting.repeated() {
-            all.note(now, Breach::TwoGreetings, || format!("the first words come again after {after} ms"));
-        }
-        all.noted.into_values().collect()
-    }
-
-    fn note(&mut self, at: Tick, breach: Breach, seen: impl FnOnce() -> String) {
-        self.noted
-            .entry(breach)
-            .and_modify(|noted| noted.count = noted.count.saturating_add(1))
-            .or_insert_with(|| Noted { breach, at, count: 1, seen: seen() });
-    }
-
     fn keys(&mut self, at: Tick, message: &serde_json::Map<String, Value>) {
         let inner = message.values().filter_map(Value::as_object).flat_map(serde_json::Map::keys);
         let camel = message.keys().chain(inner).find(|key| key.chars().any(|c| c.is_ascii_uppercase()));
         if let Some(key) = camel {
             let key = shown(key);
-            self.note(at, Breach::CamelCase, || key);
+            self.watch.note(at, Breach::CamelCase, || key);
         }
     }
 
@@ -173,7 +89,7 @@ impl Checker {
         let stream = message.get("stream_sid");
         if stream.and_then(Value::as_str) != Some(self.stream.as_str()) {
             let seen = stream.map_or_else(|| "none".to_owned(), |stream| shown(&stream.to_string()));
-            self.note(at, Breach::WrongStream, || seen);
+            self.watch.note(at, Breach::WrongStream, || seen);
         }
     }
 
@@ -184,7 +100,7 @@ impl Checker {
         for (key, value) in all {
             let Some(value) = value else { continue };
             if value.as_str().is_none_or(|text| text.parse::<u64>().is_err()) {
-                self.note(at, Breach::NumberType, || format!("{key}: {}", shown(&value.to_string())));
+                self.watch.note(at, Breach::NumberType, || format!("{key}: {}", shown(&value.to_string())));
             }
         }
         let Some(sequence) = message.get("sequence_number") else { return };
@@ -192,7 +108,7 @@ impl Checker {
         if let (Some(last), Some(number)) = (self.sequence, number)
             && number <= last
         {
-            self.note(at, Breach::Sequence, || format!("{number} after {last}"));
+            self.watch.note(at, Breach::Sequence, || format!("{number} after {last}"));
         }
         self.sequence = number.or(self.sequence);
     }
@@ -201,51 +117,36 @@ impl Checker {
         let decoded = payload.and_then(Value::as_str).and_then(|text| STANDARD.decode_to_vec(text).ok());
         let Some(bytes) = decoded else {
             let seen = payload.map_or_else(|| "no payload".to_owned(), |payload| shown(&payload.to_string()));
-            self.note(at, Breach::BadBase64, || seen);
+            self.watch.note(at, Breach::BadBase64, || seen);
             return FromServer::Nothing;
         };
         let length = bytes.len();
         let seen = || format!("{length} bytes");
         if length % 2 == 1 {
-            self.note(at, Breach::OddBytes, seen);
+            self.watch.note(at, Breach::OddBytes, seen);
         }
         if !length.is_multiple_of(UNIT) {
-            self.note(at, Breach::ChunkMultiple, seen);
+            self.watch.note(at, Breach::ChunkMultiple, seen);
         }
         match length {
-            0..UNIT => self.note(at, Breach::ChunkTiny, seen),
-            UNIT..SMALL => self.note(at, Breach::ChunkSmall, seen),
+            0..UNIT => self.watch.note(at, Breach::ChunkTiny, seen),
+            UNIT..SMALL => self.watch.note(at, Breach::ChunkSmall, seen),
             SMALL..=LARGE => {}
-            _ => self.note(at, Breach::ChunkLarge, seen),
+            _ => self.watch.note(at, Breach::ChunkLarge, seen),
         }
-        if self.started.is_none() {
-            self.note(at, Breach::BeforeStart, seen);
+        if !self.watch.is_started() {
+            self.watch.note(at, Breach::BeforeStart, seen);
         }
-        if self.stopped.is_some_and(|stopped| at > stopped) {
-            self.note(at, Breach::AfterStop, seen);
-        }
-        let wait = Micros(waiting.0 + self.rate.micros(length / 2));
-        // One chunk alone is a matter of the chunk's size.
-        if wait > MOST_WAITING && waiting.0 > 0 {
-            self.note(at, Breach::Burst, || format!("{:.1} s waiting", wait.as_ms() / 1000.0));
+        if self.watch.is_late(at) {
+            self.watch.note(at, Breach::AfterStop, seen);
         }
         let samples: Vec<i16> =
             bytes.as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair)).collect();
-        if let Some(pause) = self.greeting.audio(at, &samples, waiting) {
-            self.note(at, Breach::TwoGreetings, || second_greeting(pause));
+        if let Some(waits) = self.watch.audio(at, &samples, waiting) {
+            self.watch.note(at, Breach::Burst, || format!("{:.1} s waiting", waits.as_ms() / 1000.0));
         }
         FromServer::Media(bytes)
     }
-}
-
-/// What there is to say of speech that came again.
-pub(crate) fn second_greeting(pause: Micros) -> String {
-    format!("speech again {:.0} ms after the greeting, the caller having said nothing", pause.as_ms())
-}
-
-/// The beginning of a foreign text, fit to be shown.
-pub(crate) fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(60).collect()
 }
 
 #[cfg(test)]
@@ -253,6 +154,7 @@ mod tests {
     use carriers::exotel::Writer;
 
     use super::*;
+    use crate::watch::Watching as _;
 
     const NOW: Tick = Tick(5_000_000);
 
@@ -267,12 +169,12 @@ mod tests {
 
     fn started() -> Checker {
         let mut checker = Checker::new("s", SampleRate::HZ_8000);
-        checker.started(Tick(0));
+        checker.watch.started(Tick(0));
         checker
     }
 
     fn breaches(checker: &Checker) -> Vec<Breach> {
-        checker.noted(NOW).iter().map(|noted| noted.breach).collect()
+        checker.watch.noted(NOW).iter().map(|noted| noted.breach).collect()
     }
 
     /// Sends audio in chunks of 200 ms, each when it is to be played, from `from_ms` on.
@@ -290,7 +192,7 @@ mod tests {
         checker.text(Tick(2_200_000), writer.mark("greeting_done"), Micros(0));
         assert_eq!(checker.text(Tick(2_300_000), writer.clear(), Micros(0)), FromServer::Clear);
         assert_eq!(breaches(&checker), []);
-        assert_eq!(checker.first_sound(), Some(Tick(100_000)));
+        assert_eq!(checker.watch.first_sound(), Some(Tick(100_000)));
     }
 
     #[test]
@@ -320,7 +222,7 @@ mod tests {
         ] {
             let mut checker = started();
             checker.text(Tick(1), &text, Micros(0));
-            let noted = checker.noted(Tick(2));
+            let noted = checker.watch.noted(Tick(2));
             assert_eq!(noted.iter().map(|noted| noted.breach).collect::<Vec<_>>(), wanted, "{text}");
         }
         let mut checker = Checker::new("s", SampleRate::HZ_8000);
@@ -334,9 +236,9 @@ mod tests {
             &with("\"stream_sid\":\"s\",\"sequence_number\":\"2\",", &whole),
             Micros::from_ms(2900),
         );
-        checker.stopped(Tick(1), Micros(0));
+        checker.watch.stopped(Tick(1), Micros(0));
         checker.text(Tick(2), &with(sid, &whole), Micros(0));
-        let noted: Vec<Breach> = checker.noted(Tick(3)).iter().map(|noted| noted.breach).collect();
+        let noted: Vec<Breach> = checker.watch.noted(Tick(3)).iter().map(|noted| noted.breach).collect();
         assert_eq!(noted, [Breach::Sequence, Breach::AfterStop, Breach::Burst]);
     }
 
@@ -368,7 +270,7 @@ mod tests {
         say(&mut checker, &mut writer, 100, &noise(8_000, 1));
         checker.text(Tick(1_200_000), writer.mark("g"), Micros(0));
         let mut answered = checker.clone();
-        answered.caller_spoke(Tick(1_500_000));
+        answered.watch.caller_spoke(Tick(1_500_000));
         say(&mut answered, &mut writer.clone(), 2_500, &noise(8_000, 2));
         assert_eq!(breaches(&answered), []);
         say(&mut checker, &mut writer, 2_500, &noise(8_000, 2));

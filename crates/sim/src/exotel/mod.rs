@@ -7,9 +7,8 @@ mod line;
 mod messages;
 mod side;
 
-pub use breach::{Breach, Noted, Weight};
-pub use checker::{Checker, FromServer};
-pub(crate) use checker::{second_greeting, shown};
+pub use breach::Breach;
+pub use checker::Checker;
 pub use line::{AfterClear, CarrierLine, Heard};
 pub use messages::{Call, Messages, Spelling, Types};
 pub(crate) use side::ExotelSide;

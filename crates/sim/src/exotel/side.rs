@@ -3,9 +3,9 @@
 use audio::{Pcm, SampleRate};
 use call::{Micros, Tick};
 
-use super::{AfterClear, Breach, Call, Checker, FromServer, Messages, Weight};
-use crate::phone::Finding;
-use crate::side::Side;
+use super::{AfterClear, Call, Checker, Messages};
+use crate::side::{FromServer, Side};
+use crate::watch::Watching;
 
 /// Messages and checker of one stream.
 #[derive(Debug)]
@@ -60,16 +60,12 @@ impl Side for ExotelSide {
         false
     }
 
-    fn started(&mut self, at: Tick) {
-        self.checker.started(at);
+    fn watch(&self) -> &dyn Watching {
+        &self.checker.watch
     }
 
-    fn stopped(&mut self, at: Tick, grace: Micros) {
-        self.checker.stopped(at, grace);
-    }
-
-    fn caller_spoke(&mut self, at: Tick) {
-        self.checker.caller_spoke(at);
+    fn watch_mut(&mut self) -> &mut dyn Watching {
+        &mut self.checker.watch
     }
 
     fn binary(&mut self, at: Tick, bytes: usize) {
@@ -88,33 +84,5 @@ impl Side for ExotelSide {
 
     fn bytes(&self, samples: &[i16]) -> Vec<u8> {
         samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()
-    }
-
-    fn first_sound(&self) -> Option<Tick> {
-        self.checker.first_sound()
-    }
-
-    fn is_greeting_marked(&self) -> bool {
-        self.checker.is_greeting_marked()
-    }
-
-    fn greeting_rules(&self) -> &'static [&'static str] {
-        const RULES: &[&str] =
-            &[Breach::LateGreeting.id(), Breach::TwoGreetings.id(), Breach::NoGreetingMark.id()];
-        RULES
-    }
-
-    fn findings(&self, now: Tick) -> Vec<Finding> {
-        let noted = self.checker.noted(now).into_iter();
-        noted
-            .map(|noted| Finding {
-                rule: noted.breach.id(),
-                what: noted.breach.title(),
-                is_advice: noted.breach.weight() == Weight::Warning,
-                at_ms: noted.at.0 / 1000,
-                count: noted.count,
-                seen: noted.seen,
-            })
-            .collect()
     }
 }

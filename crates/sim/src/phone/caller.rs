@@ -14,7 +14,8 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use super::ear::Ear;
 use super::script::{Noticed, Script};
 use super::{CallPlan, EndReport, EndedBy, Order, PhoneEvent, PhoneReport, Received, Recording};
-use crate::exotel::{AfterClear, FromServer};
+use crate::exotel::AfterClear;
+use crate::side::FromServer;
 use crate::side::Side;
 use crate::wire::Socket;
 
@@ -93,8 +94,10 @@ impl<F: FnMut(PhoneEvent)> Caller<F> {
         if end.by == EndedBy::Server {
             link.side.closed(now, end.close_code);
         }
-        let own = link.side.greeting_rules();
-        for finding in link.side.findings(now).into_iter().filter(|finding| !own.contains(&finding.rule)) {
+        let watch = link.side.watch();
+        // Whether, when and how often the server greets is not for a phone to judge.
+        let own = watch.findings(now).into_iter().filter(|finding| !watch.is_about_greeting(finding.rule));
+        for finding in own.collect::<Vec<_>>() {
             self.tell(PhoneEvent::Finding(finding.clone()));
             self.received.findings.push(finding);
         }
@@ -140,7 +143,7 @@ impl<F: FnMut(PhoneEvent)> Caller<F> {
         link.socket.feed(Message::text(connected)).await?;
         let start = link.side.start();
         link.socket.send(Message::text(start)).await?;
-        link.side.started(self.tick());
+        link.side.watch_mut().started(self.tick());
         let mut ticks = tokio::time::interval_at(
             Instant::now() + Duration::from_millis(FRAME_MS),
             Duration::from_millis(FRAME_MS),
@@ -221,7 +224,7 @@ impl<F: FnMut(PhoneEvent)> Caller<F> {
         }
         let deed = self.script.tick(Noticed { now, audible: played.audible, empty: played.empty });
         if deed.begins {
-            link.side.caller_spoke(Tick(now * 1000));
+            link.side.watch_mut().caller_spoke(Tick(now * 1000));
             self.ear.turn_changed();
         }
         deed.events.into_iter().for_each(&mut self.events);
@@ -244,7 +247,7 @@ impl<F: FnMut(PhoneEvent)> Caller<F> {
     async fn hang_up(&mut self, link: &mut Link, by: EndedBy) -> Result<EndReport, WsError> {
         let stop = link.side.stop();
         link.socket.send(Message::text(stop)).await?;
-        link.side.stopped(self.tick(), STOP_GRACE);
+        link.side.watch_mut().stopped(self.tick(), STOP_GRACE);
         let last_words = async {
             loop {
                 match link.socket.next().await {

@@ -1,7 +1,7 @@
 //! What a server can do wrong in what it sends to Twilio: a closed list, each with its rule, Twilio's number for it
 //! where there is one, and the document that asks it.
 
-use crate::exotel::Weight;
+use crate::breach::breaches;
 
 const MESSAGES: &str = "Twilio, \"Media Streams WebSocket messages\"";
 const E31951: &str = "Twilio, warning 31951 \"Stream: invalid message\"";
@@ -11,79 +11,40 @@ const SIZES: &str = "Twilio's SDK maintainers: odd sizes are heard as jitter";
 const PACING: &str = "Twilio buffers what it is sent, so what is not paced can't be taken back in time";
 const GREETING: &str = "a caller takes longer silence for a dead line";
 
-macro_rules! breaches {
-    ($($(#[doc = $doc:literal])+ $name:ident, $id:literal, $weight:ident, $number:expr, $source:expr, $title:literal;)+) => {
-        /// What a server can do wrong in what it sends.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Breach {
-            $($(#[doc = $doc])+ $name,)+
-        }
-
-        impl Breach {
-            /// Every breach, in the order of the list.
-            pub const ALL: &[Self] = &[$(Self::$name),+];
-
-            /// The rule's id.
-            pub const fn id(self) -> &'static str {
-                match self { $(Self::$name => $id),+ }
-            }
-
-            /// What the rule asks.
-            pub const fn title(self) -> &'static str {
-                match self { $(Self::$name => $title),+ }
-            }
-
-            /// Who asks it.
-            pub const fn source(self) -> &'static str {
-                match self { $(Self::$name => $source),+ }
-            }
-
-            /// How much it weighs.
-            pub const fn weight(self) -> Weight {
-                match self { $(Self::$name => Weight::$weight),+ }
-            }
-
-            /// The number under which Twilio's debugger shows it.
-            pub const fn number(self) -> Option<u32> {
-                match self { $(Self::$name => $number),+ }
-            }
-        }
-    };
-}
-
 breaches! {
     /// A message that is not one JSON object with an event.
-    BadJson, "TWI-101", Error, Some(31951), E31951, "every message is one JSON object with an event";
+    BadJson, "TWI-101", Error(31951), E31951, "every message is one JSON object with an event";
     /// A binary message.
-    Binary, "TWI-102", Error, Some(31924), E31924, "messages are text frames";
+    Binary, "TWI-102", Error(31924), E31924, "messages are text frames";
     /// An event that does not exist.
-    UnknownEvent, "TWI-103", Error, Some(31951), E31951, "only media, mark and clear are sent";
+    UnknownEvent, "TWI-103", Error(31951), E31951, "only media, mark and clear are sent";
     /// An event that only Twilio sends.
-    CarrierEvent, "TWI-104", Error, Some(31951), E31951, "connected, start, dtmf and stop are Twilio's to send";
+    CarrierEvent, "TWI-104", Error(31951), E31951, "connected, start, dtmf and stop are Twilio's to send";
     /// Another stream's id, or none.
-    WrongStream, "TWI-105", Error, Some(31951), E31951, "streamSid is the one of the start";
+    WrongStream, "TWI-105", Error(31951), E31951, "streamSid is the one of the start";
     /// A key that the message does not have.
-    ExtraStructure, "TWI-106", Error, Some(31951), E31951, "messages have the documented keys and no others";
+    ExtraStructure, "TWI-106", Error(31951), E31951, "messages have the documented keys and no others";
     /// Audio that is not padded base64 of the standard alphabet.
-    BadBase64, "TWI-107", Error, Some(31951), MESSAGES, "payload is base64";
+    BadBase64, "TWI-107", Error(31951), MESSAGES, "payload is base64";
     /// Audio with the header of a sound file.
-    FileHeader, "TWI-108", Error, None, MESSAGES, "audio is raw mu-law, with no file's header";
+    FileHeader, "TWI-108", Error, MESSAGES, "audio is raw mu-law, with no file's header";
     /// A mark without a name.
-    MarkName, "TWI-109", Error, Some(31951), MESSAGES, "a mark has a name";
+    MarkName, "TWI-109", Error(31951), MESSAGES, "a mark has a name";
     /// Audio before the start.
-    BeforeStart, "TWI-110", Error, Some(31951), MESSAGES, "nothing is sent before the start";
+    BeforeStart, "TWI-110", Error(31951), MESSAGES, "nothing is sent before the start";
     /// Audio after the stop.
-    AfterStop, "TWI-111", Error, None, MESSAGES, "no audio after the stop";
+    AfterStop, "TWI-111", Error, MESSAGES, "no audio after the stop";
     /// A length that is no multiple of 160 bytes.
-    OddSize, "TWI-112", Warning, None, SIZES, "audio comes in multiples of 160 bytes";
+    OddSize, "TWI-112", Warning, SIZES, "audio comes in multiples of 160 bytes";
     /// Too much audio waits with the carrier.
-    Burst, "TWI-113", Warning, None, PACING, "no more than 3 s of audio wait with Twilio";
+    Burst, "TWI-113", Warning, PACING, "no more than 3 s of audio wait with Twilio";
     /// No sound soon after the start.
-    LateGreeting, "TWI-114", Error, None, GREETING, "the greeting begins within 2 s of the start";
+    LateGreeting, "TWI-114", Error, GREETING, "the greeting begins within 2 s of the start";
     /// The greeting came again.
-    TwoGreetings, "TWI-115", Error, None, GREETING, "the caller is greeted once";
+    TwoGreetings, "TWI-115", Error, GREETING, "the caller is greeted once";
     /// The server closed the socket.
-    Closed, "TWI-116", Warning, Some(31921), E31921, "the server leaves the closing to Twilio";
+    Closed, "TWI-116", Warning(31921), E31921, "the server leaves the closing to Twilio";
+    greeting without a mark: None
 }
 
 #[cfg(test)]
@@ -91,6 +52,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::breach::Breaches as _;
 
     #[test]
     fn ids_are_unique_and_numbers_are_twilios() {

@@ -1,8 +1,6 @@
 //! Watches what a server sends to Twilio and notes every rule that it breaks. A message that Twilio would throw away
 //! is thrown away here too.
 
-use std::collections::BTreeMap;
-
 use audio::SampleRate;
 use audio::g711::mulaw_decode_into;
 use base64_simd::STANDARD;
@@ -10,97 +8,48 @@ use call::{Micros, Tick};
 use serde_json::{Map, Value};
 
 use super::Breach;
-use crate::exotel::{FromServer, second_greeting, shown};
-use crate::greeting::{self, Greeting};
+use crate::side::FromServer;
+use crate::watch::{Watch, shown};
 
 /// 20 ms of mu-law.
 const UNIT: usize = 160;
-/// More than this need not wait with the carrier.
-const MOST_WAITING: Micros = Micros::from_ms(3_000);
 /// How files of sound begin.
 const HEADERS: [&[u8]; 3] = [b"RIFF", b".snd", b"ID3"];
-
-/// A rule that was broken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Noted {
-    /// Which.
-    pub breach: Breach,
-    /// When it was first broken.
-    pub at: Tick,
-    /// How often.
-    pub count: u32,
-    /// What was seen the first time.
-    pub seen: String,
-}
 
 /// Watches one stream.
 #[derive(Debug, Clone)]
 pub struct Checker {
     stream: String,
-    noted: BTreeMap<Breach, Noted>,
-    started: Option<Tick>,
-    stopped: Option<Tick>,
-    greeting: Greeting,
+    pub(crate) watch: Watch<Breach>,
 }
 
 impl Checker {
     /// Watches the stream of this id.
     pub fn new(stream: &str) -> Self {
-        Self {
-            stream: stream.to_owned(),
-            noted: BTreeMap::new(),
-            started: None,
-            stopped: None,
-            greeting: Greeting::new(SampleRate::HZ_8000),
-        }
-    }
-
-    /// The start was sent.
-    pub fn started(&mut self, at: Tick) {
-        self.started.get_or_insert(at);
-    }
-
-    /// The stop was sent. What is on its way until `grace` later is no breach.
-    pub fn stopped(&mut self, at: Tick, grace: Micros) {
-        self.stopped.get_or_insert(at + grace);
-    }
-
-    /// The caller made a sound.
-    pub fn caller_spoke(&mut self, at: Tick) {
-        self.greeting.caller_spoke(at);
+        Self { stream: stream.to_owned(), watch: Watch::new(SampleRate::HZ_8000) }
     }
 
     /// The server closed the socket, which Twilio logs even where it is meant: it is how a flow goes on.
     pub fn closed(&mut self, at: Tick, code: Option<u16>) {
-        if self.stopped.is_none() {
+        if !self.watch.is_stopped() {
             let code = code.map_or_else(|| "without a code".to_owned(), |code| format!("with {code}"));
-            self.note(at, Breach::Closed, || format!("closed {code}"));
+            self.watch.note(at, Breach::Closed, || format!("closed {code}"));
         }
-    }
-
-    /// When the server's first sound came.
-    pub const fn first_sound(&self) -> Option<Tick> {
-        self.greeting.began
-    }
-
-    /// Whether a mark followed the greeting's audio.
-    pub const fn is_greeting_marked(&self) -> bool {
-        self.greeting.marked
     }
 
     /// Takes a binary message.
     pub fn binary(&mut self, at: Tick, bytes: usize) {
-        self.note(at, Breach::Binary, || format!("{bytes} bytes"));
+        self.watch.note(at, Breach::Binary, || format!("{bytes} bytes"));
     }
 
     /// Takes a text message, `waiting` being the audio that Twilio has of this stream before it.
     pub fn text(&mut self, at: Tick, text: &str, waiting: Micros) -> FromServer {
         let Ok(Value::Object(message)) = serde_json::from_str::<Value>(text) else {
-            self.note(at, Breach::BadJson, || shown(text));
+            self.watch.note(at, Breach::BadJson, || shown(text));
             return FromServer::Nothing;
         };
         let Some(event) = message.get("event").and_then(Value::as_str) else {
-            self.note(at, Breach::BadJson, || "no event".to_owned());
+            self.watch.note(at, Breach::BadJson, || "no event".to_owned());
             return FromServer::Nothing;
         };
         let inner: &[&str] = match event {
@@ -108,11 +57,11 @@ impl Checker {
             "mark" => &["name"],
             "clear" => &[],
             "connected" | "start" | "dtmf" | "stop" => {
-                self.note(at, Breach::CarrierEvent, || event.to_owned());
+                self.watch.note(at, Breach::CarrierEvent, || event.to_owned());
                 return FromServer::Nothing;
             }
             other => {
-                self.note(at, Breach::UnknownEvent, || shown(other));
+                self.watch.note(at, Breach::UnknownEvent, || shown(other));
                 return FromServer::Nothing;
             }
         };
@@ -124,41 +73,16 @@ impl Checker {
             "clear" => FromServer::Clear,
             "mark" => match part("name") {
                 Some(name) if !name.is_empty() => {
-                    self.greeting.mark();
+                    self.watch.mark();
                     FromServer::Mark(name.to_owned())
                 }
                 _ => {
-                    self.note(at, Breach::MarkName, || "no name".to_owned());
+                    self.watch.note(at, Breach::MarkName, || "no name".to_owned());
                     FromServer::Nothing
                 }
             },
             _ => self.media(at, part("payload"), waiting),
         }
-    }
-
-    /// The rules broken so far, in the order of the list. `now` ends the watch for what did not come.
-    pub fn noted(&self, now: Tick) -> Vec<Noted> {
-        let mut all = self.clone();
-        if let Some(started) = all.started {
-            let late = all.greeting.began.unwrap_or(now).since(started);
-            if late > greeting::LATEST {
-                let what = if all.greeting.began.is_some() { "first sound" } else { "no sound" };
-                all.note(now, Breach::LateGreeting, || {
-                    format!("{what} {:.0} ms after the start", late.as_ms())
-                });
-            }
-        }
-        if let Some(after) = all.greeting.repeated() {
-            all.note(now, Breach::TwoGreetings, || format!("the first words come again after {after} ms"));
-        }
-        all.noted.into_values().collect()
-    }
-
-    fn note(&mut self, at: Tick, breach: Breach, seen: impl FnOnce() -> String) {
-        self.noted
-            .entry(breach)
-            .and_modify(|noted| noted.count = noted.count.saturating_add(1))
-            .or_insert_with(|| Noted { breach, at, count: 1, seen: seen() });
     }
 
     /// Whether the message is one that Twilio takes: of this stream, with no key too many, not before the start.
@@ -170,43 +94,38 @@ impl Checker {
         });
         let is_plain = extra.is_none();
         if let Some(extra) = extra {
-            self.note(at, Breach::ExtraStructure, || shown(&extra));
+            self.watch.note(at, Breach::ExtraStructure, || shown(&extra));
         }
         let stream = message.get("streamSid");
         let is_ours = stream.and_then(Value::as_str) == Some(self.stream.as_str());
-        if self.started.is_none() {
-            self.note(at, Breach::BeforeStart, || event.to_owned());
+        if !self.watch.is_started() {
+            self.watch.note(at, Breach::BeforeStart, || event.to_owned());
         } else if !is_ours {
             let seen = stream.map_or_else(|| "none".to_owned(), |stream| shown(&stream.to_string()));
-            self.note(at, Breach::WrongStream, || seen);
+            self.watch.note(at, Breach::WrongStream, || seen);
         }
-        is_plain && is_ours && self.started.is_some()
+        is_plain && is_ours && self.watch.is_started()
     }
 
     fn media(&mut self, at: Tick, payload: Option<&str>, waiting: Micros) -> FromServer {
         let Some(bytes) = payload.and_then(|text| STANDARD.decode_to_vec(text).ok()) else {
-            self.note(at, Breach::BadBase64, || payload.map_or_else(|| "no payload".to_owned(), shown));
+            self.watch.note(at, Breach::BadBase64, || payload.map_or_else(|| "no payload".to_owned(), shown));
             return FromServer::Nothing;
         };
         let length = bytes.len();
         if HEADERS.iter().any(|header| bytes.starts_with(header)) {
-            self.note(at, Breach::FileHeader, || shown(&String::from_utf8_lossy(&bytes[..4])));
+            self.watch.note(at, Breach::FileHeader, || shown(&String::from_utf8_lossy(&bytes[..4])));
         }
         if !length.is_multiple_of(UNIT) {
-            self.note(at, Breach::OddSize, || format!("{length} bytes"));
+            self.watch.note(at, Breach::OddSize, || format!("{length} bytes"));
         }
-        if self.stopped.is_some_and(|stopped| at > stopped) {
-            self.note(at, Breach::AfterStop, || format!("{length} bytes"));
-        }
-        let wait = Micros(waiting.0 + SampleRate::HZ_8000.micros(length));
-        // One chunk alone is a matter of the chunk's size.
-        if wait > MOST_WAITING && waiting.0 > 0 {
-            self.note(at, Breach::Burst, || format!("{:.1} s waiting", wait.as_ms() / 1000.0));
+        if self.watch.is_late(at) {
+            self.watch.note(at, Breach::AfterStop, || format!("{length} bytes"));
         }
         let mut samples = Vec::with_capacity(length);
         mulaw_decode_into(&bytes, &mut samples);
-        if let Some(pause) = self.greeting.audio(at, &samples, waiting) {
-            self.note(at, Breach::TwoGreetings, || second_greeting(pause));
+        if let Some(waits) = self.watch.audio(at, &samples, waiting) {
+            self.watch.note(at, Breach::Burst, || format!("{:.1} s waiting", waits.as_ms() / 1000.0));
         }
         FromServer::Media(bytes)
     }
@@ -215,10 +134,11 @@ impl Checker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::Watching as _;
 
     fn started() -> Checker {
         let mut checker = Checker::new("MZ1");
-        checker.started(Tick(0));
+        checker.watch.started(Tick(0));
         checker
     }
 
@@ -237,7 +157,7 @@ mod tests {
         assert_eq!(checker.text(Tick(2), mark, Micros(0)), FromServer::Mark("greeting_done".to_owned()));
         let clear = r#"{"event":"clear","streamSid":"MZ1"}"#;
         assert_eq!(checker.text(Tick(3), clear, Micros(0)), FromServer::Clear);
-        assert_eq!(checker.noted(Tick(4)), []);
+        assert_eq!(checker.watch.noted(Tick(4)), []);
     }
 
     #[test]
@@ -264,7 +184,7 @@ mod tests {
         ] {
             let mut checker = started();
             let read = checker.text(Tick(1), &text, Micros(0));
-            let noted = checker.noted(Tick(2));
+            let noted = checker.watch.noted(Tick(2));
             assert!(noted.iter().any(|noted| noted.breach == wanted), "{text}: {noted:?}");
             assert_eq!(read != FromServer::Nothing, taken, "{text}");
         }
@@ -275,14 +195,14 @@ mod tests {
         let mut checker = Checker::new("MZ1");
         assert_eq!(checker.text(Tick(1), &media(&[0; 160]), Micros(0)), FromServer::Nothing);
         checker.binary(Tick(1), 7);
-        checker.started(Tick(2));
+        checker.watch.started(Tick(2));
         checker.text(Tick(3), &media(&[0; 160]), Micros::from_ms(2_990));
         checker.closed(Tick(3), Some(1000));
-        checker.stopped(Tick(4), Micros(0));
+        checker.watch.stopped(Tick(4), Micros(0));
         checker.closed(Tick(4), Some(1000));
         checker.text(Tick(5), &media(&[0xFF; 160]), Micros(0));
         let noted: Vec<(Breach, u32)> =
-            checker.noted(Tick(6)).iter().map(|noted| (noted.breach, noted.count)).collect();
+            checker.watch.noted(Tick(6)).iter().map(|noted| (noted.breach, noted.count)).collect();
         let wanted = [
             (Breach::Binary, 1),
             (Breach::BeforeStart, 1),
@@ -291,7 +211,7 @@ mod tests {
             (Breach::Closed, 1),
         ];
         assert_eq!(noted, wanted);
-        let late = started().noted(Tick(3_000_000));
+        let late = started().watch.noted(Tick(3_000_000));
         assert_eq!(late[0].breach, Breach::LateGreeting);
     }
 }

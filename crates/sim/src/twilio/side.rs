@@ -4,10 +4,10 @@ use audio::SampleRate;
 use audio::g711::{mulaw_decode_into, mulaw_encode_into};
 use call::{Micros, Tick};
 
-use super::{Breach, Call, Checker, Messages};
-use crate::exotel::{AfterClear, FromServer, Weight};
-use crate::phone::Finding;
-use crate::side::Side;
+use super::{Call, Checker, Messages};
+use crate::exotel::AfterClear;
+use crate::side::{FromServer, Side};
+use crate::watch::Watching;
 
 /// Messages and checker of one stream.
 #[derive(Debug)]
@@ -61,16 +61,12 @@ impl Side for TwilioSide {
         true
     }
 
-    fn started(&mut self, at: Tick) {
-        self.checker.started(at);
+    fn watch(&self) -> &dyn Watching {
+        &self.checker.watch
     }
 
-    fn stopped(&mut self, at: Tick, grace: Micros) {
-        self.checker.stopped(at, grace);
-    }
-
-    fn caller_spoke(&mut self, at: Tick) {
-        self.checker.caller_spoke(at);
+    fn watch_mut(&mut self) -> &mut dyn Watching {
+        &mut self.checker.watch
     }
 
     fn binary(&mut self, at: Tick, bytes: usize) {
@@ -95,35 +91,5 @@ impl Side for TwilioSide {
         let mut codes = Vec::with_capacity(samples.len());
         mulaw_encode_into(samples, &mut codes);
         codes
-    }
-
-    fn first_sound(&self) -> Option<Tick> {
-        self.checker.first_sound()
-    }
-
-    fn is_greeting_marked(&self) -> bool {
-        self.checker.is_greeting_marked()
-    }
-
-    fn greeting_rules(&self) -> &'static [&'static str] {
-        const RULES: &[&str] = &[Breach::LateGreeting.id(), Breach::TwoGreetings.id()];
-        RULES
-    }
-
-    fn findings(&self, now: Tick) -> Vec<Finding> {
-        let noted = self.checker.noted(now).into_iter();
-        noted
-            .map(|noted| Finding {
-                rule: noted.breach.id(),
-                what: noted.breach.title(),
-                is_advice: noted.breach.weight() == Weight::Warning,
-                at_ms: noted.at.0 / 1000,
-                count: noted.count,
-                seen: match noted.breach.number() {
-                    Some(number) => format!("{} ({number})", noted.seen),
-                    None => noted.seen,
-                },
-            })
-            .collect()
     }
 }

@@ -38,21 +38,7 @@ impl Check<Scenario, Breach> {
 
 /// All rules, in the order of their ids.
 pub(super) fn all() -> &'static [Rule] {
-    static ALL: LazyLock<Vec<Rule>> = LazyLock::new(|| {
-        let facts = FACTS.iter().map(Law::of_fact);
-        let breaches = Breach::ALL.iter().map(|breach| Rule {
-            id: breach.id(),
-            title: breach.title(),
-            source: breach.source(),
-            expected: breach.title(),
-            profiles: match breach {
-                Breach::LateGreeting | Breach::TwoGreetings => AGENT,
-                _ => BOTH,
-            },
-            check: Check::Breach(*breach),
-        });
-        facts.chain(breaches).collect()
-    });
+    static ALL: LazyLock<Vec<Rule>> = LazyLock::new(|| Law::all(FACTS));
     &ALL
 }
 
@@ -93,15 +79,8 @@ const FACTS: &[Row<Scenario>] = &[
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
     #[test]
-    fn ids_are_unique_and_in_order() {
-        let ids: Vec<_> = all().iter().map(|rule| rule.id).collect();
-        assert!(ids.is_sorted());
-        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
-        assert!(all().iter().all(|rule| !rule.source.is_empty() && !rule.expected.is_empty()));
+    fn every_rule_has_an_id_of_its_own_and_a_source() {
+        super::super::super::law::tests::are_told_apart_and_in_order(super::all());
     }
 }

@@ -100,7 +100,7 @@ impl Scenario {
             finish_greeting(&mut session).await;
             session.live(&mut Voice::Quiet, Duration::from_millis(2_500), |_| false).await;
         }
-        observed.noted = session.side.findings(session.now());
+        observed.noted = session.side.watch().findings(session.now());
         session.hang_up().await;
         observed
     }
