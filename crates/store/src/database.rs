@@ -4,6 +4,7 @@
 
 mod error;
 mod jobs;
+mod look;
 mod operation;
 mod postgres;
 mod schema;
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::error::DatabaseError;
+pub use self::look::Look;
 use self::operation::On;
 pub use self::values::{
     ApiKey, Applied, CallFilter, CallSummary, CallbackHealth, DatabaseOptions, Idempotency, InboxEntry,

@@ -25,6 +25,7 @@
 #![expect(clippy::duplicate_mod, reason = "one source of queries is built for each of the two databases")]
 
 mod archive;
+mod backlog;
 pub mod bench;
 mod database;
 mod fault;
@@ -47,9 +48,10 @@ mod uploads;
 mod writer;
 
 pub use archive::Archive;
+pub use backlog::Backlog;
 pub use database::{
     ApiKey, Applied, CallFilter, CallSummary, CallbackHealth, Database, DatabaseError, DatabaseOptions,
-    Idempotency, InboxEntry, Intent, Scope, StoredEvent, Which,
+    Idempotency, InboxEntry, Intent, Look, Scope, StoredEvent, Which,
 };
 pub use fault::{Fault, NoFault};
 pub use forget::{Erased, ForgetError, Forgetter};
