@@ -8,16 +8,13 @@ use http::{HeaderMap, HeaderName, header};
 
 use crate::config::Config;
 
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The addresses under which a request may have been made, the likeliest first.
 pub(crate) fn addresses(config: &Config, peer: Option<SocketAddr>, headers: &HeaderMap) -> Vec<Address> {
     let mut bases: Vec<String> = config.public_url.iter().cloned().collect();
-    let is_trusted = peer.is_some_and(|peer| {
-        let ip = peer.ip().to_canonical();
-        config.trusted_proxies.iter().any(|net| net.contains(&ip))
-    });
+    let is_trusted = peer.is_some_and(|peer| is_trusted(config, peer));
     let host = first(headers, &header::HOST);
     if is_trusted && let Some(host) = first(headers, &FORWARDED_HOST).or(host) {
         let scheme = first(headers, &FORWARDED_PROTO).unwrap_or("https");
@@ -27,6 +24,12 @@ pub(crate) fn addresses(config: &Config, peer: Option<SocketAddr>, headers: &Hea
         bases.extend(["https", "http"].map(|scheme| format!("{scheme}://{host}")));
     }
     bases.iter().filter_map(|base| Address::parse(base).ok()).collect()
+}
+
+/// Whether this is a proxy that the operator named.
+pub(crate) fn is_trusted(config: &Config, peer: SocketAddr) -> bool {
+    let ip = peer.ip().to_canonical();
+    config.trusted_proxies.iter().any(|net| net.contains(&ip))
 }
 
 /// The first of a header's values, which proxies append to with commas.

@@ -18,7 +18,7 @@ use utoipa::{OpenApi, ToSchema};
 use crate::gateway::Gateway;
 use crate::problem::{Refusal, problem};
 use crate::sessions::{SessionView, key};
-use crate::{admission, masked, twilio, upgrade};
+use crate::{admission, masked, seen, twilio, upgrade};
 
 /// The largest body of a webhook that is looked at.
 const BODY: usize = 64 * 1024;
@@ -32,6 +32,7 @@ impl Gateway {
             .route("/api/v1/exotel/voice/connect", get(connect).post(connect))
             .route("/api/v1/exotel/passthru", get(passthru).post(passthru))
             .route("/voicebot/sessions", get(sessions))
+            .route("/voicebot/seen", get(seen::seen))
             .merge(twilio::routes())
             .route(&self.config.ws_path, get(upgrade::upgrade))
             .with_state(self.clone())
@@ -45,7 +46,10 @@ pub fn documented() -> utoipa::openapi::OpenApi {
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(connect, passthru, twilio::voice, twilio::after, sessions), components(schemas(Refusal)))]
+#[openapi(
+    paths(connect, passthru, twilio::voice, twilio::after, sessions, seen::seen),
+    components(schemas(Refusal))
+)]
 struct Documented;
 
 /// The answer to the connect webhook, as [`ConnectAnswer`] writes it.
