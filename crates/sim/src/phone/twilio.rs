@@ -159,7 +159,15 @@ impl<F: FnMut(PhoneEvent)> Flow<'_, F> {
         }
         let answer = self.account.send(&url, next.is_get, &form, DOCUMENT_PATIENCE).await?;
         if answer.status != 200 {
-            return Err(PhoneError::Webhook(shown, format!("answered {}, not 200", answer.status)));
+            let hint = match answer.status {
+                400 => "; it wants a signature: give the account's auth token",
+                403 => {
+                    "; the signature is refused: is the auth token right, and does the server go by this address?"
+                }
+                404 => "; is the path right, and is Twilio configured there?",
+                _ => "",
+            };
+            return Err(PhoneError::Webhook(shown, format!("answered {}, not 200{hint}", answer.status)));
         }
         if !answer.content_type.contains("xml") {
             let why = format!("12300: its content type is \"{}\", not text/xml", answer.content_type);
