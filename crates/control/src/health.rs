@@ -2,7 +2,7 @@
 //! A vendor's outage makes it neither dead nor unready: calls are still answered.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Json;
@@ -14,6 +14,10 @@ use store::Database;
 use utoipa::ToSchema;
 
 use crate::{Control, providers};
+
+/// Under which header `/livez` says which process answers, so that whoever asks through a name, a proxy or a balancer can
+/// tell whether it was this one.
+pub const INSTANCE: &str = "x-trunkline-instance";
 
 /// How long the database may take to count as there.
 const DATABASE_ANSWERS: Duration = Duration::from_secs(1);
@@ -49,11 +53,27 @@ pub(crate) struct Health {
     ),
 )]
 pub(crate) async fn livez(State(control): State<Arc<Control>>) -> Response {
+    // An answer out of a cache would say nothing about now.
+    let head = [(INSTANCE, instance()), ("cache-control", "no-store")];
     if control.heartbeat.is_beating() {
-        "ok\n".into_response()
+        (head, "ok\n").into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the runtime stands still\n").into_response()
+        (StatusCode::SERVICE_UNAVAILABLE, head, "the runtime stands still\n").into_response()
     }
+}
+
+/// What tells this process from every other trunkline. It says nothing about it.
+fn instance() -> &'static str {
+    static INSTANCE: OnceLock<String> = OnceLock::new();
+    INSTANCE.get_or_init(|| {
+        let mut random = [0; 12];
+        // Without chance the clock and the process's number keep two apart.
+        if getrandom::fill(&mut random).is_err() {
+            let now = jiff::Timestamp::now().as_nanosecond() ^ i128::from(std::process::id());
+            random.copy_from_slice(&now.to_le_bytes()[..12]);
+        }
+        random.iter().map(|byte| format!("{byte:02x}")).collect()
+    })
 }
 
 /// Whether a call would be answered

@@ -28,6 +28,7 @@ use utoipa_axum::routes;
 pub use auth::{Access, Door};
 pub use callbacks::CallbackSecrets;
 pub use elevenlabs::post_call_route;
+pub use health::INSTANCE;
 pub use heartbeat::Heartbeat;
 pub use key::NewKey;
 pub use outbound::{CarrierLine, CarrierUrls, Outbound, OutboundOptions, SweepReport, SweptCall};

@@ -22,7 +22,7 @@ use metrics::{counter, histogram};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-pub use check::{Finding, Wanted, check};
+pub use check::{Finding, NO_SUCH_NUMBER, Wanted, advice, check, told};
 pub use form::{FormFault, form_pairs};
 use pace::Pace;
 use send::{Lost, Sender};
