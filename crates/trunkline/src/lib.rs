@@ -3,6 +3,7 @@
 //! exit codes are those of `failure.rs`.
 
 mod accounts;
+mod api;
 mod bench;
 mod board;
 mod carriers;

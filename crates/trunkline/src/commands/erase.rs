@@ -6,7 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use records::masked;
 
-use super::small_runtime;
+use super::{data_is_there, small_runtime};
 use crate::config::{self, Sources};
 use crate::failure::{EXIT_CODES, Failure};
 use crate::keeping;
@@ -39,6 +39,7 @@ impl Erase {
         }
         let mut config = config::load(&Sources::of_process(None))?.config;
         config.data.dir = self.data.clone().unwrap_or(config.data.dir);
+        data_is_there(&config)?;
         let runtime = small_runtime()?;
         let forgetter = runtime.block_on(keeping::forgetter(&config))?;
         let failed = |error: store::ForgetError| Failure::failed(error.to_string());
