@@ -65,7 +65,10 @@ impl Refusal {
             (false, true) => format!("{} (HTTP {})", self.code, self.status),
             (false, false) => format!("{} ({}, HTTP {})", self.detail, self.code, self.status),
         }];
-        lines.extend(self.faults.iter().map(|fault| format!("  {fault}")));
+        // One fault is the detail itself, as a rule.
+        let faults =
+            self.faults.iter().filter(|fault| !fault.ends_with(&self.detail) || self.detail.is_empty());
+        lines.extend(faults.map(|fault| format!("  {fault}")));
         lines.extend(self.todo());
         if self.status >= 500 && !self.request_id.is_empty() {
             lines.push(format!("the server's log knows it as {}", self.request_id));
@@ -89,7 +92,9 @@ impl Refusal {
         if let Some(seconds) = self.retry_after {
             return Some(format!("try again in {seconds} s"));
         }
-        Code::of_word(&self.code).map(|code| code.about().to_owned())
+        // Where each fault is named, what it says in general is no news.
+        let is_told = self.status == 422 && !self.faults.is_empty();
+        Code::of_word(&self.code).filter(|_| !is_told).map(|code| code.about().to_owned())
     }
 }
 

@@ -49,9 +49,10 @@ fn of(found: control::carrier::Finding) -> Finding {
     match found.problem {
         None => Finding::ok(check, found.name),
         Some(problem) => {
+            let can_be_set = is_number && problem.contains("set it to");
             let made = if found.is_minor { Finding::warn } else { Finding::fail };
             let made = made(check, found.name, problem);
-            if is_number { made.fix("trunkline doctor --fix") } else { made }
+            if can_be_set { made.fix("trunkline doctor --fix") } else { made }
         }
     }
 }

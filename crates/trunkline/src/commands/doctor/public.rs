@@ -65,7 +65,17 @@ pub(super) async fn findings(config: &Config, url: Option<&str>, here: &Here) ->
                 .fix("server.public_url = \"https://voice.example.com\""),
         ];
     };
-    let name = format!("public address {}", one_line(base.split(['?', '#']).next().unwrap_or_default()));
+    // What stands before the host, or behind a question mark, may be a secret.
+    let shown = base.split(['?', '#']).next().unwrap_or_default();
+    let shown = shown.rsplit('@').next().unwrap_or_default();
+    let name = format!("public address {}", one_line(shown));
+    if base.contains('@') {
+        let problem = "it holds a user or a password, which every carrier and log would see";
+        return vec![
+            Finding::fail("public.url", name, problem)
+                .fix(format!("server.public_url = \"https://{shown}\"")),
+        ];
+    }
     let parsed = Address::parse(base).map_err(|fault| fault.to_string()).and_then(|address| {
         Url::parse(&address.http("/")).map(|url| (address, url)).map_err(|error| error.to_string())
     });

@@ -92,7 +92,9 @@ pub(super) fn finding(
         Opened::Failed(why) => Finding::fail(check, name, why),
         Opened::Refused(status, body) => {
             // The server was reached, and not by an upgrade.
-            if matches!(status, 400 | 426) && body.to_ascii_lowercase().contains("upgrade") {
+            // Words that come behind the head may be lost; what else is wrong is refused with other numbers.
+            let says_so = body.is_empty() || body.to_ascii_lowercase().contains("upgrade");
+            if status == 426 || status == 400 && says_so {
                 let problem = "the request for an upgrade comes here as an ordinary one: a proxy on the way takes \
                                `Upgrade` out";
                 return Finding::fail(check, name, problem).fix(LET_THROUGH);

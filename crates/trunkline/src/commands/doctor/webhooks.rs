@@ -14,8 +14,8 @@ use super::socket::{self, Opened, finding};
 
 /// An answer that is slower than this is heard as silence.
 const SLOW_MS: u128 = 1_000;
-/// The numbers of calls that are made up: Twilio's own for tests, which nobody has.
-const NOBODY: &str = "+15005550006";
+/// The numbers of calls that are made up: one of those that are kept for stories.
+const NOBODY: &str = "+12025550123";
 
 /// Asks all of it.
 pub(super) async fn findings(way: &Way<'_>) -> Vec<Finding> {
