@@ -267,7 +267,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("not/yet");
         let found = findings(&config(&data)).await;
-        assert!(found.iter().all(|finding| finding.state == State::Ok), "{found:?}");
+        // How fast a disk is says something about the machine, and nothing about this.
+        let is_well = |finding: &Finding| finding.state == State::Ok || finding.check == "data.speed";
+        assert!(found.iter().all(is_well), "{found:?}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is made");
     }
 
