@@ -1,5 +1,7 @@
 //! `trunkline call place|hangup|tail` and `sweep` by a running server: what they ask, what they say, how they exit.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Output;

@@ -1,5 +1,7 @@
 //! `trunkline doctor` beside a real server, through proxies that do what proxies do, and with Twilio's stand-in.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
+
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
