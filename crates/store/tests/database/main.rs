@@ -8,6 +8,7 @@ mod inbox;
 mod intake;
 mod jobs;
 mod keys;
+mod lists;
 mod make;
 mod place;
 

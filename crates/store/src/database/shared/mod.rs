@@ -3,10 +3,12 @@
 
 mod apply;
 mod calls;
+mod facets;
 mod forget;
 mod inbox;
 mod jobs;
 mod keys;
+mod list;
 mod save;
 mod writer;
 
