@@ -13,6 +13,7 @@ mod outbound;
 mod problem;
 mod providers;
 mod recorder;
+mod tables;
 
 use std::sync::Arc;
 

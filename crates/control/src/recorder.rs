@@ -12,7 +12,7 @@ use store::{Scope, Store};
 
 use crate::auth::may;
 use crate::problem::{Code, Forbidden, NotFound, Problem, ServerFault, Unauthorized, Unavailable};
-use crate::{Control, providers};
+use crate::{Control, providers, tables};
 
 /// Histogram bounds in seconds: 5 ms to 10 s for what callers wait for, and finer steps below for what is our own.
 const SECONDS: [f64; 16] =
@@ -87,6 +87,7 @@ pub(crate) async fn metrics(
     let recorder = recorder.ok_or_else(|| Problem::new(Code::NotFound, "Metrics are switched off."))?;
     measure_store(&control.store);
     providers::measure(&control);
+    tables::measure(&control).await;
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     Ok((kind, recorder.0.render()).into_response())
 }

@@ -158,7 +158,11 @@ async fn readiness_follows_drain_and_capacity() {
     let (status, _, body) = fixture.get("/readyz", None).await;
     assert_eq!((status, body.as_str()), (StatusCode::OK, "ok\n"));
     let (_, _, body) = fixture.get("/readyz?verbose", None).await;
-    assert_eq!(body, "[+]runtime ok\n[+]drain ok\n[+]capacity ok\n[+]store ok\n[+]disk ok\nok\n");
+    assert_eq!(
+        body,
+        "[+]runtime ok\n[+]drain ok\n[+]capacity ok\n[+]store ok\n[+]disk ok\n\
+         [+]database ok; 0 writes, 0 calls and 0 callbacks wait\nok\n"
+    );
     fixture.plane.calls.store(2, SeqCst);
     let (status, _, body) = fixture.get("/readyz", None).await;
     let full = "[-]capacity all 2 places are taken\nnot ready\n";

@@ -261,6 +261,15 @@ impl Database {
         self.write(operation::RevokeKey { id: id.to_owned(), at: now }).await
     }
 
+    /// How many writes of this process wait or are under way.
+    pub fn waiting_writes(&self) -> usize {
+        match self.shared.engine.get() {
+            Some(Engine::Sqlite(engine)) => engine.waiting(),
+            Some(Engine::Postgres(engine)) => engine.waiting(),
+            None => 0,
+        }
+    }
+
     /// Whether it answers.
     pub async fn ping(&self) -> Result<(), DatabaseError> {
         self.read(operation::Ping {}).await

@@ -18,7 +18,7 @@ use crate::layout::{self, Layout};
 use crate::read::{self, ReadError};
 use crate::recording::Piece;
 use crate::writer::{Job, Writer};
-use crate::{CallId, Spool, repair};
+use crate::{CallId, Spool, repair, spool};
 
 /// How many jobs may wait for the store's thread.
 const QUEUE: usize = 8192;
@@ -80,6 +80,15 @@ pub struct Health {
     pub queued_bytes: usize,
     /// Log pieces, audio pieces and records that were left out because the queue was full.
     pub lost: u64,
+}
+
+/// What lies in the data folder for the database.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Calls with news.
+    pub calls: usize,
+    /// Callbacks that came while the database was away.
+    pub callbacks: usize,
 }
 
 /// What the store's thread and its users share.
@@ -194,6 +203,12 @@ impl Store {
     /// Told when there is something for the database.
     pub(crate) fn news(&self) -> Arc<Notify> {
         self.shared.news.clone()
+    }
+
+    /// What waits for the database. Reads folders: not for the runtime's own threads.
+    pub fn backlog(&self) -> std::io::Result<Backlog> {
+        let calls = read::names(&self.layout.pending())?.len() + read::names(&self.layout.taking())?.len();
+        Ok(Backlog { calls, callbacks: spool::waiting(&self.layout.spool())?.len() })
     }
 
     /// How the store is.

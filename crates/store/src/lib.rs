@@ -53,7 +53,7 @@ pub use database::{
 };
 pub use fault::{Fault, NoFault};
 pub use forget::{Erased, ForgetError, Forgetter};
-pub use handle::{CallFiles, Health, OpenError, Options, Store};
+pub use handle::{Backlog, CallFiles, Health, OpenError, Options, Store};
 pub use id::{CallId, NotACallId};
 pub use intake::Intake;
 pub use playback::Playback;

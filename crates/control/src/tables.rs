@@ -1,0 +1,52 @@
+//! How the database does, for metrics and readiness. No call waits for it, so that it is away makes a server neither
+//! unready nor dead: calls are answered, and what is told of them waits on the disk.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use metrics::gauge;
+use store::Backlog;
+
+use crate::Control;
+
+/// How long the database may take to count as there.
+const ANSWERS: Duration = Duration::from_secs(1);
+
+/// One line about it where that is wanted or something is wrong. Says whether all is well.
+pub(crate) async fn describe(control: &Control, verbose: bool, text: &mut String) -> bool {
+    let answers = answers(control).await;
+    if answers && !verbose {
+        return true;
+    }
+    let writes = control.database.waiting_writes();
+    let Backlog { calls, callbacks } = backlog(control).await;
+    let (sign, word) = if answers { ('+', "ok") } else { ('~', "does not answer") };
+    let _ = writeln!(
+        text,
+        "[{sign}]database {word}; {writes} writes, {calls} calls and {callbacks} callbacks wait"
+    );
+    if !answers {
+        text.push_str("degraded: database\n");
+    }
+    answers
+}
+
+/// Sets its gauges.
+pub(crate) async fn measure(control: &Control) {
+    gauge!("trunkline_db_up").set(if answers(control).await { 1.0 } else { 0.0 });
+    gauge!("trunkline_db_writes_waiting").set(control.database.waiting_writes() as f64);
+    let backlog = backlog(control).await;
+    gauge!("trunkline_db_backlog", "kind" => "calls").set(backlog.calls as f64);
+    gauge!("trunkline_db_backlog", "kind" => "callbacks").set(backlog.callbacks as f64);
+}
+
+async fn answers(control: &Control) -> bool {
+    matches!(tokio::time::timeout(ANSWERS, control.database.ping()).await, Ok(Ok(())))
+}
+
+async fn backlog(control: &Control) -> Backlog {
+    let store = control.store.clone();
+    // A folder that can't be read is the store's fault, which has a line of its own.
+    let read = tokio::task::spawn_blocking(move || store.backlog().unwrap_or_default()).await;
+    read.unwrap_or_default()
+}
