@@ -53,7 +53,10 @@ impl Recording {
     /// Writes a piece to its place. After an error the file holds what was written before it.
     pub(crate) fn write(&mut self, piece: &Piece, fault: &mut dyn Fault) -> io::Result<()> {
         // Not kept for the next piece: hundreds of calls would each keep one.
-        let bytes: Vec<u8> = piece.samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let mut bytes = vec![0; piece.bytes()];
+        for (two, sample) in bytes.as_chunks_mut().0.iter_mut().zip(&piece.samples) {
+            *two = sample.to_le_bytes();
+        }
         fault.before_write(&self.path, bytes.len())?;
         let place = piece.from * u64::from(CHANNELS) * 2;
         self.file.write_all_at(&bytes, HEADER_BYTES as u64 + place)?;
