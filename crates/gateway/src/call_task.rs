@@ -31,11 +31,12 @@ const ROUND: Duration = Duration::from_millis(400);
 /// A round may be this much later when a frame comes by anyway: a talking call needs no wake-up for it.
 const ROUND_SLACK: Duration = Duration::from_millis(300);
 
-/// How often sound is handed over while the call is recorded. With the time that the store gathers for, and that of the
-/// frame under way, a killed server loses less than 200 ms.
-const SOUND_ROUND: Duration = Duration::from_millis(100);
+/// How often sound is handed over while the call is recorded. With the slack, the time that the store gathers for, and
+/// that of the frame under way, a killed server loses less than 200 ms; each round more costs every call as much as
+/// half a frame.
+const SOUND_ROUND: Duration = Duration::from_millis(130);
 /// Such a round may be this much later when a frame comes by anyway.
-const SOUND_SLACK: Duration = Duration::from_millis(30);
+const SOUND_SLACK: Duration = Duration::from_millis(20);
 
 /// How many answers of vendors are taken before the clock and the socket have their turn again.
 const ANSWERS_AT_ONCE: usize = 16;
@@ -159,11 +160,14 @@ impl CallTask {
             self.picked_up(by).await;
         }
         let mut timer = pin!(tokio::time::sleep_until(self.wanted()));
+        let mut sound = self.clock.sound;
         while self.ended.is_none() {
             let wanted = self.wanted();
-            // A timer that is too early costs one wake-up; moving it for every frame costs more.
-            if wanted < timer.deadline() || timer.is_elapsed() {
+            // A timer that is too early costs one wake-up; moving it for every frame costs more. After sound was handed
+            // over it would be too early each time.
+            if wanted < timer.deadline() || timer.is_elapsed() || self.clock.sound != sound {
                 timer.as_mut().reset(wanted);
+                sound = self.clock.sound;
             }
             match self.wait(timer.as_mut()).await {
                 Wake::Time => {}
@@ -264,7 +268,7 @@ impl CallTask {
                 self.step(Input::Time).await;
             }
         }
-        if now >= self.clock.sound && self.ended.is_none() {
+        if now >= self.clock.sound && self.ended.is_none() && self.keeper.is_recording() {
             self.clock.sound = now + SOUND_ROUND;
             self.keeper.flush_sound(self.clock.tick(now));
         }
