@@ -31,6 +31,9 @@ impl Call {
                     }
                     self.rate = start.rate;
                     self.answer(at, false, out);
+                    if let (Some(talk), Some(least)) = (&mut self.talk, start.least_chunk) {
+                        talk.playout.take_less(least);
+                    }
                 } else {
                     out.push(Output::Event(Event::Ignored { what: "a second start".to_owned() }));
                 }

@@ -22,6 +22,7 @@ fn start() -> CarrierEvent {
         to: None,
         custom: BTreeMap::new(),
         rate: SampleRate::HZ_8000,
+        least_chunk: None,
     }))
 }
 

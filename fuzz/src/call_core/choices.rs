@@ -80,6 +80,7 @@ pub(super) fn start(rate: SampleRate) -> StreamStart {
         to: None,
         custom: std::collections::BTreeMap::new(),
         rate,
+        least_chunk: None,
     }
 }
 
