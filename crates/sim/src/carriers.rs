@@ -17,5 +17,6 @@ mod world;
 
 pub use ledger::{Entry, Ledger, What};
 pub use manner::{Answering, Callbacks, Lost, Manner, NUMBERS, Person};
+pub(crate) use posting::multipart;
 pub use server::CarrierServer;
 pub use world::{ExotelAccount, Flow, Pace, Settings, TwilioAccount, World};

@@ -25,7 +25,6 @@
 #![expect(clippy::duplicate_mod, reason = "one source of queries is built for each of the two databases")]
 
 mod archive;
-pub mod bench;
 mod database;
 mod fault;
 mod forget;

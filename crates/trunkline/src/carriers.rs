@@ -85,9 +85,13 @@ fn line(
 /// What stands in the URL of Exotel's callbacks. It follows from the account's token, so that it holds on every node and
 /// after a restart, and tells nothing about it.
 fn exotel_secret(config: &Config) -> Option<SecretString> {
-    let token = config.exotel.api_token.as_ref()?;
+    config.exotel.api_token.as_ref().map(exotel_secret_of)
+}
+
+/// The same from the account's token.
+pub(crate) fn exotel_secret_of(token: &SecretString) -> SecretString {
     let mut digest = Sha256::new();
     digest.update(b"trunkline exotel callbacks, version 1\0");
     digest.update(token.expose_secret());
-    Some(digest.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+    digest.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }

@@ -135,7 +135,7 @@ async fn send_plain(
 }
 
 /// RFC 7578.
-fn multipart(form: &[(String, String)]) -> (String, String) {
+pub(crate) fn multipart(form: &[(String, String)]) -> (String, String) {
     let boundary = "------------------------d74496d66958873e";
     let mut body = String::new();
     for (name, value) in form {
