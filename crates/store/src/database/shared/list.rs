@@ -86,7 +86,9 @@ impl Page<'_> {
         query.push("SELECT id, started_at FROM calls WHERE started_at >= ");
         query.push_bind(filter.from.map_or(i64::MIN, Timestamp::as_microsecond));
         query.push(" AND started_at < ");
-        query.push_bind(filter.until.map_or(i64::MAX, Timestamp::as_microsecond));
+        // Said once more as a bound by itself: of a comparison of pairs beside another bound, SQLite begins at the other.
+        let until = filter.until.map_or(i64::MAX, Timestamp::as_microsecond);
+        query.push_bind(after.as_ref().map_or(until, |(at, _)| until.min(at.saturating_add(1))));
         if let Some((at, id)) = after {
             query.push(" AND (started_at, id) < (").push_bind(*at).push(", ").push_bind(id.clone()).push(")");
         }
