@@ -355,7 +355,7 @@ impl StereoRecorder {
 /// The samples of a queue from one up to another, as far as there are any, as the two runs in which they lie.
 fn part(queue: &VecDeque<i16>, from: usize, until: usize) -> [&[i16]; 2] {
     let (first, second) = queue.as_slices();
-    let run = |samples: &'_ [i16], begins: usize| {
+    let run = |samples: &[i16], begins: usize| {
         let place = |at: usize| at.saturating_sub(begins).min(samples.len());
         place(from)..place(until.max(from))
     };
