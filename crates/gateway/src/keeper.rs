@@ -86,7 +86,7 @@ impl Keeper {
         self.sound.turned(at, state, SampleRate::try_from(self.record.sample_rate).ok());
     }
 
-    /// Whether sound is kept, which is to be handed over ten times a second.
+    /// Whether sound is kept, which is to be handed over several times a second.
     pub(crate) fn is_recording(&self) -> bool {
         self.sound.is_running()
     }
@@ -156,7 +156,7 @@ impl Keeper {
         }
     }
 
-    /// Hands over the sound that has gathered. To be called ten times a second: what was not handed over is lost when
+    /// Hands over the sound that has gathered. To be called several times a second: what was not handed over is lost when
     /// the server is killed.
     pub(crate) fn flush_sound(&mut self, now: Tick) {
         if let Some(files) = &mut self.files {
