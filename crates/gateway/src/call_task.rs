@@ -275,7 +275,7 @@ impl CallTask {
         if now >= self.clock.round && self.ended.is_none() {
             self.clock.round = now + ROUND;
             self.take_notes();
-            self.keeper.flush(self.now());
+            self.keeper.flush();
             self.gateway.metrics.frames(&mut self.counts.frames, std::mem::take(&mut self.counts.overruns));
             self.look_at_line(now).await;
             // A peer that never stops sending must not keep these away.

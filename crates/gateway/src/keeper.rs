@@ -146,10 +146,9 @@ impl Keeper {
         findings.insert(kind.to_owned(), 1).is_none()
     }
 
-    /// Hands over what has gathered. To be called twice a second.
-    pub(crate) fn flush(&mut self, now: Tick) {
+    /// Hands over what has gathered but for sound. To be called twice a second.
+    pub(crate) fn flush(&mut self) {
         self.flush_log();
-        self.flush_sound(now);
         let Some(files) = &mut self.files else { return };
         if std::mem::take(&mut self.changed) {
             files.update(&self.record);
