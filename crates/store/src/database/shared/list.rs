@@ -24,7 +24,7 @@ impl On<Db> for ListCalls {
             None => None,
         };
         let page = Page { filter: &self.filter, after, limit: i64::from(self.limit) };
-        let rows: Vec<Row> = page.query(facets).build_query_as().fetch_all(connection).await?;
+        let rows: Vec<Row> = page.query(facets.as_deref()).build_query_as().fetch_all(connection).await?;
         rows.into_iter().map(summary).collect()
     }
 }
@@ -55,13 +55,13 @@ struct Page<'a> {
 impl Page<'_> {
     /// The first rows of each part are found in order, so they hold the first of the whole; to ask for all parts in
     /// one would sort everything that matches.
-    fn query(&self, facets: Option<Vec<String>>) -> QueryBuilder<Db> {
+    fn query(&self, facets: Option<&[String]>) -> QueryBuilder<Db> {
         let mut query = QueryBuilder::new(
             "SELECT id, carrier, carrier_call_id, direction, status, end_reason, agent, from_number, to_number,
              started_at, answered_at, ended_at FROM calls WHERE id IN (SELECT id FROM (",
         );
-        let all = facets.as_deref().unwrap_or_default();
-        let parts = match (self.filter.number.as_deref(), &facets) {
+        let all = facets.unwrap_or_default();
+        let parts = match (self.filter.number.as_deref(), facets) {
             (Some(number), _) => {
                 ["from_number", "to_number"].map(|column| Part::Number(column, number, all)).into()
             }
