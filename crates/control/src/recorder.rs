@@ -61,6 +61,7 @@ fn describe() {
     );
     describe_gauge!("trunkline_disk_free_bytes", Unit::Bytes, "Free space where calls are kept.");
     describe_gauge!("trunkline_store_queued_bytes", Unit::Bytes, "What waits to be written.");
+    tables::describe_metrics();
     describe_counter!(
         "trunkline_store_lost_total",
         Unit::Count,

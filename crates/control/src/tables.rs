@@ -4,13 +4,25 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use metrics::gauge;
+use metrics::{Unit, describe_gauge, describe_histogram, gauge};
 use store::Backlog;
 
 use crate::Control;
 
 /// How long the database may take to count as there.
 const ANSWERS: Duration = Duration::from_secs(1);
+
+/// Says what its metrics are. How long writes take is measured where they are made, in `store`.
+pub(crate) fn describe_metrics() {
+    describe_gauge!("trunkline_db_up", "Whether the database answers.");
+    describe_gauge!("trunkline_db_writes_waiting", Unit::Count, "Writes that wait or are under way.");
+    describe_gauge!("trunkline_db_backlog", Unit::Count, "What waits in the data folder for the database.");
+    describe_histogram!(
+        "trunkline_db_write_seconds",
+        Unit::Seconds,
+        "From the asking for a write to its commit."
+    );
+}
 
 /// One line about it where that is wanted or something is wrong. Says whether all is well.
 pub(crate) async fn describe(control: &Control, verbose: bool, text: &mut String) -> bool {
