@@ -81,6 +81,11 @@ pub(crate) async fn readyz(State(control): State<Arc<Control>>, RawQuery(query):
         };
     }
     let mut all_well = !verbose || providers::describe(&control, &mut text);
+    if ready && !control.store.health().recording {
+        // Calls are answered all the same.
+        text.push_str("[~]no room for recordings, calls are not recorded\ndegraded: recording\n");
+        all_well = false;
+    }
     if !answers(&control.database).await {
         // Calls are answered all the same, and what is told of them waits on the disk.
         text.push_str("[~]database does not answer\ndegraded: database\n");
@@ -122,6 +127,16 @@ struct Check {
     fault: Option<String>,
 }
 
+fn no_room(store: &store::Health) -> String {
+    let mib = |bytes: u64| bytes >> 20;
+    format!(
+        "records can't be written: {} MiB are free where calls are kept, and {} are wanted; free some, and calls are taken \
+         again by themselves",
+        mib(store.disk_free_bytes),
+        mib(store.call_floor_bytes)
+    )
+}
+
 fn checks(control: &Control) -> [Check; 5] {
     let store = control.store.health();
     let plane = &control.data_plane;
@@ -135,10 +150,6 @@ fn checks(control: &Control) -> [Check; 5] {
                 .then(|| format!("all {} places are taken", plane.max_calls())),
         ),
         check("store", store.stalled.then(|| "a write hangs".to_owned())),
-        check(
-            "disk",
-            (!store.writable)
-                .then(|| format!("records can't be written; {} MiB are free", store.disk_free_bytes >> 20)),
-        ),
+        check("disk", (!store.writable).then(|| no_room(&store))),
     ]
 }

@@ -139,6 +139,9 @@ fn routes() -> OpenApiRouter<Arc<Control>> {
         .routes(routes!(outbound::routes::sweep))
         .routes(routes!(callbacks::health::webhooks))
         .routes(routes!(api::recording::recording))
+        .routes(routes!(api::hold::hold))
+        .routes(routes!(api::erase::erase))
         .routes(routes!(api::events::events))
         .layer(Extension(api::events::Listeners::default()))
+        .layer(Extension(api::recording::Plays::default()))
 }

@@ -21,8 +21,8 @@ use ulid::Ulid;
 use utoipa::ToSchema;
 
 pub(crate) use answers::{
-    BadRequest, Conflict, Forbidden, NotFound, RangeNotSatisfiable, ServerFault, TooMany, Unauthorized,
-    Unavailable, Unprocessable, Upstream,
+    BadRequest, Conflict, Forbidden, NotFound, RangeNotSatisfiable, ServerFault, Storage, TooMany,
+    Unauthorized, Unavailable, Unprocessable, Upstream,
 };
 pub use code::Code;
 

@@ -90,11 +90,10 @@ pub(crate) async fn serve_referred(gateway: Arc<Gateway>, mut fresh: Fresh) {
     };
     // A live call has its place; a new one needs one.
     let live = gateway.sessions.is_live(&key(fresh.line.carrier, &call));
-    let place = if live { None } else { gateway.place() };
-    if !live && (place.is_none() || gateway.is_draining()) {
-        let reason = if gateway.is_draining() { "draining" } else { "capacity" };
-        return Box::pin(refuse(fresh, reason, 1013, "no capacity")).await;
-    }
+    let place = match if live { Ok(None) } else { gateway.place().map(Some) } {
+        Ok(place) => place,
+        Err(reason) => return Box::pin(refuse(fresh, reason, 1013, "no capacity")).await,
+    };
     let known = Known { id: Some(referred.id), ..known };
     meet(gateway, &call, Arrival { fresh, agent: referred.agent, place, known }).await;
 }

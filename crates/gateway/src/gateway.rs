@@ -158,6 +158,20 @@ impl Gateway {
         self.draining.load(Relaxed)
     }
 
+    /// Why no new call is taken, as a word; `None` when one would be.
+    pub(crate) fn closed_to_new(&self) -> Option<&'static str> {
+        let is_full = self.store.as_ref().is_some_and(|store| !store.health().writable);
+        let capacity = self.capacity();
+        if self.is_draining() {
+            Some("draining")
+        } else if is_full {
+            // A call whose record can't be kept is not begun; those that run go on.
+            Some("disk")
+        } else {
+            (capacity.calls >= capacity.max_calls).then_some("capacity")
+        }
+    }
+
     /// Takes no more calls, and waits for those that run to end by themselves, for at most `limit`; then ends
     /// them. Gives how many had to be ended.
     pub async fn drain(&self, limit: Duration) -> usize {
@@ -182,9 +196,12 @@ impl Gateway {
         cut
     }
 
-    /// A place for one more call; `None` when all are taken.
-    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
-        self.places.clone().try_acquire_owned().ok()
+    /// A place for one more call; or, as a word, why there is none.
+    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, &'static str> {
+        match self.closed_to_new() {
+            Some(reason) => Err(reason),
+            None => self.places.clone().try_acquire_owned().map_err(|_| "capacity"),
+        }
     }
 
     /// Closes a socket that no call wants any more, without anyone waiting for it.

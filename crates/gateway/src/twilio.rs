@@ -77,9 +77,8 @@ pub(crate) async fn voice(State(gateway): State<Arc<Gateway>>, request: Request)
     let Some(call) = &voice.call else {
         return problem(StatusCode::BAD_REQUEST, "No call", "The request names no CallSid.");
     };
-    let capacity = gateway.capacity();
-    if gateway.is_draining() || capacity.calls >= capacity.max_calls {
-        tracing::warn!(carrier_call_id = call, "there is no place for a call");
+    if let Some(reason) = gateway.closed_to_new() {
+        tracing::warn!(carrier_call_id = call, reason, "there is no place for a call");
         let rings = voice.is_ringing && voice.direction == Direction::Inbound;
         return answer(if rings { twiml::busy() } else { twiml::hang_up() });
     }

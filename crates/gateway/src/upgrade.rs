@@ -58,17 +58,15 @@ pub(crate) async fn upgrade(
     // A live call has its place; a new one needs one.
     let live =
         query.call_id.as_ref().is_some_and(|call| gateway.sessions.is_live(&key(Carrier::Exotel, call)));
-    let place = if live { None } else { gateway.place() };
-    if !live && (place.is_none() || gateway.is_draining()) {
-        let reason = if gateway.is_draining() { "draining" } else { "capacity" };
-        rejected(reason);
-        tracing::warn!(peer, reason, "a media socket is refused");
-        return problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "No capacity",
-            "All places are taken; try again later.",
-        );
-    }
+    let place = match if live { Ok(None) } else { gateway.place().map(Some) } {
+        Ok(place) => place,
+        Err(reason) => {
+            rejected(reason);
+            tracing::warn!(peer, reason, "a media socket is refused");
+            let detail = "No more calls are taken now; try again later.";
+            return problem(StatusCode::SERVICE_UNAVAILABLE, "No capacity", detail);
+        }
+    };
     let agent = agent(&gateway, &query);
     let Some(agent) = agent else {
         return problem(StatusCode::INTERNAL_SERVER_ERROR, "No agent", "No agent is configured.");

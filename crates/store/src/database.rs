@@ -176,6 +176,12 @@ impl Database {
         self.write(operation::Forget { call, what, at }).await
     }
 
+    /// Keeps an event of a call that changes nothing in its record: somebody listened to it, or had it held. Says whether
+    /// the call is known and not erased.
+    pub async fn note(&self, call: CallId, event: CallEvent) -> Result<bool, DatabaseError> {
+        self.write(operation::NoteEvent { call, event }).await
+    }
+
     /// The calls from or to a number, however it is written.
     pub async fn calls_with(&self, number: &str) -> Result<Vec<CallId>, DatabaseError> {
         self.read(operation::FindNumber { number: number.to_owned() }).await

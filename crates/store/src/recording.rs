@@ -70,7 +70,7 @@ impl Recording {
 
 /// Makes the header of a recording that a crash cut off true. What is none of ours is left alone.
 pub(crate) fn repair(path: &Path) -> io::Result<()> {
-    let mut file = File::options().read(true).write(true).open(path)?;
+    let mut file = layout::update(path)?;
     let length = file.metadata()?.len();
     let mut head = [0; HEADER_BYTES];
     if file.read_exact(&mut head).is_err() {

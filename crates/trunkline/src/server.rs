@@ -12,7 +12,7 @@ use providers::Health;
 use records::{AnsweredBy, EndReason};
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
-use store::{CallId, Database, DatabaseError, NoFault, OpenError, Store};
+use store::{CallId, Database, DatabaseError, NoFault, OpenError, Remote, Store};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -113,7 +113,7 @@ impl Server {
         };
         let recorder = Recorder::install().map_err(|error| Failure::failed(error.to_string()))?;
         let remote = keeping::remote(&config)?;
-        let store = open_store(&config, remote.is_some())?;
+        let store = open_store(&config, remote)?;
         let tables = Tables::start(&config, &store).await?;
         let database = tables.database();
         let access = Access::new(config.door(), config.server.token.as_ref(), database.clone());
@@ -155,7 +155,7 @@ impl Server {
         if let Some(tls) = &tls {
             tokio::spawn(tls.clone().watch(TLS_WATCH, stop.clone()));
         }
-        keeping::start(&config, (&store, &database), remote, &stop);
+        keeping::start(&config, (&store, &database), &stop);
         warm_up(&gateway, &vendors, &config);
         vendors.watch(&config);
         let every = Duration::from_millis(config.sweep.every_ms);
@@ -242,8 +242,8 @@ impl Server {
     }
 }
 
-fn open_store(config: &Config, uploads: bool) -> Result<Store, Failure> {
-    let options = store::Options { uploads, ..store::Options::default() };
+fn open_store(config: &Config, remote: Option<Remote>) -> Result<Store, Failure> {
+    let options = store::Options { remote, ..store::Options::default() };
     Store::open_with(&config.data.dir, options, Box::new(NoFault)).map_err(|error| match error {
         OpenError::InUse(_) => Failure::unavailable(error.to_string()),
         OpenError::Io(..) => Failure::config(error.to_string()),

@@ -41,6 +41,10 @@ pub(crate) async fn place(
 ) -> Result<Response, Problem> {
     let caller = may(&control, &headers, Scope::Call).await?;
     let Json(asked) = body?;
+    if !control.store.health().writable {
+        let what = "There is no room on the server's disk to keep a call; ask again when there is.";
+        return Err(Problem::new(Code::Unavailable, what));
+    }
     let key = idempotency_key(&headers)?;
     let (answer, is_repeated) = control.outbound.place(&caller, asked, key).await?;
     Ok(answer.response(is_repeated))

@@ -114,6 +114,13 @@ codes! {
         "The key's calls took as many minutes within a day as outbound.minutes_per_day allows.";
     TooManyRequests "too_many_requests" TOO_MANY_REQUESTS "Too many requests"
         "More was asked than is allowed in this time. Wait as long as `Retry-After` says.";
+    CallErased "call_erased" CONFLICT "The call is erased"
+        "Nothing of the call is left but its id, its times and its state, so there is nothing to be held.";
+    StorageFault "storage_fault" BAD_GATEWAY "The storage of recordings can't be used"
+        "The recording lies in a bucket or folder that refuses the configured key, or that is not the configured one: \
+         `detail` says which. The operator looks at recording.url, recording.region and the key.";
+    StorageUnavailable "storage_unavailable" SERVICE_UNAVAILABLE "The storage of recordings does not answer"
+        "The recording lies in a bucket or folder that does not answer now. Ask again after `Retry-After`.";
     Internal "internal" INTERNAL_SERVER_ERROR "A fault inside the server"
         "The request is not at fault. The server's log says more under the `request_id`.";
     DatabaseUnavailable "database_unavailable" SERVICE_UNAVAILABLE "The database does not answer"

@@ -95,6 +95,8 @@ operations! {
     Identify { fresh: String } -> String;
     /// Takes a part of a call out. Says whether it may be: a call that is not over keeps all.
     Forget { call: CallId, what: Kept, at: Timestamp } -> bool;
+    /// Keeps an event of a call that changes nothing in its record. Says whether the call is known and not erased.
+    NoteEvent { call: CallId, event: CallEvent } -> bool;
     /// The calls from or to a number.
     FindNumber { number: String } -> Vec<CallId>;
     /// Nothing, to see whether it answers.

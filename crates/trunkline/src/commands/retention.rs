@@ -55,6 +55,9 @@ impl RetentionCommand {
         for what in Kept::ALL {
             say(&format!("{:<10}  of {} calls {did}", what.as_str(), swept.count(what)));
         }
+        for (id, what) in &swept.held {
+            say(&format!("{id} is held: its {} stays", what.as_str()));
+        }
         for (id, error) in &swept.failed {
             say(&format!("{id}: {error}"));
         }
