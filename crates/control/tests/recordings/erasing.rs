@@ -41,9 +41,10 @@ fn ids(of: &[u8]) -> Value {
 
 #[tokio::test]
 async fn a_number_is_erased_here_and_in_the_bucket() {
+    // For the whole process: the server works on other threads too, and no other test may log the number either.
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_max_level(tracing::Level::DEBUG);
-    let _quiet = tracing::subscriber::set_default(subscriber.finish());
+    tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
     let place = Place::new().await;
     place.call(id(1), 100).await;
     assert_eq!(place.upload().await, 1);
