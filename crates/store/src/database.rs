@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use records::{CallEvent, CallRecord, Kept, Spent};
+use records::{CallEvent, CallRecord, Kept, Quota, Refusal};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -136,9 +136,18 @@ impl Database {
         self.read(operation::Recall { once: once.clone() }).await
     }
 
-    /// What the calls have used that were asked for by this owner of an [`Idempotency`].
-    pub async fn spent(&self, owner: &str, now: Timestamp) -> Result<Spent, DatabaseError> {
-        self.read(operation::Spend { owner: owner.to_owned(), now }).await
+    /// Keeps a call as [`Database::intend`] does, if the owner of the request and the server have not used up what they
+    /// may; else nothing is kept, and the refusal says which limit it is. A request that was made before is known for it
+    /// all the same.
+    ///
+    /// On an error it must not be dialled, whether it was kept or not.
+    pub async fn intend_within(
+        &self,
+        call: &CallRecord,
+        once: Option<&Idempotency>,
+        quota: Quota,
+    ) -> Result<Result<Intent, Refusal>, DatabaseError> {
+        self.write(operation::IntendWithin { call: call.clone(), once: once.cloned(), quota }).await
     }
 
     /// Keeps the answer of a request that must not be repeated.

@@ -90,8 +90,6 @@ struct Shared {
     lines: Vec<CarrierLine>,
     database: Database,
     data_plane: Arc<dyn DataPlane>,
-    /// Held from looking what a key has used until its next call is kept, so that many at once can't all be the last.
-    turn: Mutex<()>,
     /// Held by the sweep that runs.
     sweeping: Mutex<()>,
 }
@@ -104,8 +102,7 @@ impl Outbound {
         database: Database,
         data_plane: Arc<dyn DataPlane>,
     ) -> Self {
-        let (turn, sweeping) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Shared { options, lines, database, data_plane, turn, sweeping }))
+        Self(Arc::new(Shared { options, lines, database, data_plane, sweeping: Mutex::default() }))
     }
 
     /// Sweeps now and then until told to stop, and settles what an earlier process left. `every` zero: only the first
@@ -149,15 +146,14 @@ impl Outbound {
     fn dial(&self, record: &CallRecord, line: &CarrierLine, machine: MachineDetection) -> Dial {
         let options = &self.0.options;
         let urls = line.urls.clone().unwrap_or_default();
-        let seconds = |length: Duration| u32::try_from(length.as_secs()).unwrap_or(u32::MAX).max(1);
         let call = record.id.parse().ok();
         let media = call.and_then(|call| self.0.data_plane.media_url(call, &record.agent));
         Dial {
             call: record.id.clone(),
             to: record.to.clone().unwrap_or_default(),
             from: record.from.clone().unwrap_or_default(),
-            ring_s: seconds(options.ring),
-            longest_s: seconds(options.longest),
+            ring_s: whole_seconds(options.ring),
+            longest_s: whole_seconds(options.longest),
             answer_url: answer_url(&urls.answer, record),
             media_url: media.unwrap_or_default(),
             status_url: urls.status,
@@ -165,6 +161,11 @@ impl Outbound {
             machine_url: urls.machine,
         }
     }
+}
+
+/// A length as carriers are told it: whole seconds, at least one.
+fn whole_seconds(length: Duration) -> u32 {
+    u32::try_from(length.as_secs()).unwrap_or(u32::MAX).max(1)
 }
 
 /// Where the carrier asks what to do with this call: who is to talk, and what they are told of it. It comes back signed,

@@ -4,7 +4,7 @@
 use std::future::Future;
 
 use jiff::Timestamp;
-use records::{CallEvent, CallRecord, Kept, Spent};
+use records::{CallEvent, CallRecord, Kept, Quota, Refusal};
 
 use super::error::DatabaseError;
 use super::values::{
@@ -43,10 +43,10 @@ macro_rules! operations {
 operations! {
     /// Keeps a call before it is dialled.
     Intend { call: CallRecord, once: Option<Idempotency> } -> Intent;
+    /// The same, if as much may still be dialled.
+    IntendWithin { call: CallRecord, once: Option<Idempotency>, quota: Quota } -> Result<Intent, Refusal>;
     /// What became of a request before.
     Recall { once: Idempotency } -> Option<Intent>;
-    /// What one key has used.
-    Spend { owner: String, now: Timestamp } -> Spent;
     /// Keeps the answer to a request.
     Answer { once: Idempotency, status: u16, body: String } -> ();
     /// Takes words about a call in.

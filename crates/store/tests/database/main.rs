@@ -10,6 +10,7 @@ mod jobs;
 mod keys;
 mod make;
 mod place;
+mod quota;
 
 /// Runs each test of a module on both databases.
 macro_rules! on_both {

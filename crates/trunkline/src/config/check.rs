@@ -152,6 +152,14 @@ fn acting(config: &Config, add: &mut impl FnMut(&str, String)) {
             add(path, format!("{ms} is not from 1000 to {most}"));
         }
     }
+    for (path, minutes) in [
+        ("outbound.minutes_per_day", outbound.minutes_per_day),
+        ("outbound.whole_server.minutes_per_day", outbound.whole_server.minutes_per_day),
+    ] {
+        if minutes > 0 && u64::from(minutes) * 60_000 < outbound.max_call_ms {
+            add(path, "one call may take longer (outbound.max_call_ms), so none could be placed".to_owned());
+        }
+    }
     if config.sweep.after_ms < 60_000 {
         add(
             "sweep.after_ms",

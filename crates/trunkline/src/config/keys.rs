@@ -112,7 +112,12 @@ pub(crate) const KEYS: &[Key] = &[
     key("database.url_file", "A file that holds the address."),
     key(
         "api.require_key",
-        "Whether the API needs a token or key. Unset: unless it is on loopback and there is neither.",
+        "Whether the API needs a token or key. Unset: unless it is on loopback, has no other public_url, and there is \
+         neither.",
+    ),
+    key(
+        "api.requests_per_minute",
+        "How often one key, or the token, may ask within a minute. 0: any number.",
     ),
     key("outbound.carrier", "The carrier that calls are placed over when none is asked for."),
     key(
@@ -126,7 +131,16 @@ pub(crate) const KEYS: &[Key] = &[
         "Beginnings of numbers, with +, that are dialled whatever their country and kind.",
     ),
     key("outbound.calls_per_minute", "Calls that one key may place within a minute. 0: any number."),
-    key("outbound.minutes_per_day", "Minutes that one key's calls may take within a day. 0: any number."),
+    key("outbound.calls_per_day", "Calls that one key may place within a day. 0: any number."),
+    key(
+        "outbound.minutes_per_day",
+        "Minutes that one key's calls may take within a day; one that is not over counts `max_call_ms`. 0: any number.",
+    ),
+    key("outbound.whole_server.calls_per_day", "Calls that all keys may place within a day. 0: any number."),
+    key(
+        "outbound.whole_server.minutes_per_day",
+        "Minutes that the calls of all keys may take within a day, counted in the same way. 0: any number.",
+    ),
     key("outbound.ring_ms", "How long a placed call may ring."),
     key("outbound.max_call_ms", "How long a placed call may take."),
     key(

@@ -44,6 +44,10 @@ impl Scene {
             ("TRUNKLINE__EXOTEL__FROM", "08000000002"),
             ("TRUNKLINE__OUTBOUND__DEFAULT_COUNTRY", "IN"),
             ("TRUNKLINE__OUTBOUND__CALLS_PER_MINUTE", "0"),
+            ("TRUNKLINE__OUTBOUND__CALLS_PER_DAY", "0"),
+            ("TRUNKLINE__OUTBOUND__MINUTES_PER_DAY", "0"),
+            ("TRUNKLINE__OUTBOUND__WHOLE_SERVER__CALLS_PER_DAY", "0"),
+            ("TRUNKLINE__OUTBOUND__WHOLE_SERVER__MINUTES_PER_DAY", "0"),
         ]);
         Self { runtime, carriers, server }
     }

@@ -1,16 +1,12 @@
 //! Words about a call, taken in. They come from carriers, from the media socket's side and from the sweep, and may
 //! come before the call is known: then they wait, and are taken in with its row.
 
-use records::{CallEvent, CallRecord, CallStatus, Change, Fact, Spent, Witness};
+use records::{CallEvent, CallRecord, CallStatus, Change, Fact, Witness};
 
 use super::save::{begin_attempt, create, keep_events, load, locate, save};
 use super::{Connection, Db, Result, json, numbers, parse};
-use crate::database::operation::{Answer, Apply, Intend, On, Recall, Spend, TakeIn};
+use crate::database::operation::{Answer, Apply, Intend, On, Recall, TakeIn};
 use crate::database::values::{Applied, Idempotency, InboxEntry, Intent, Which};
-
-/// A minute and a day, in microseconds.
-const MINUTE: i64 = 60_000_000;
-const DAY: i64 = 24 * 60 * MINUTE;
 
 impl On<Db> for Intend {
     async fn run(&self, connection: &mut Connection) -> Result<Intent> {
@@ -53,7 +49,11 @@ impl On<Db> for Intend {
 type Asked = (String, String, Option<i64>, Option<String>);
 
 /// What became of the same request before.
-async fn known(connection: &mut Connection, once: &Idempotency, call: &str) -> Result<Option<Intent>> {
+pub(super) async fn known(
+    connection: &mut Connection,
+    once: &Idempotency,
+    call: &str,
+) -> Result<Option<Intent>> {
     let known: Option<Asked> =
         sqlx::query_as("SELECT digest, call, status, body FROM idempotency WHERE owner = $1 AND key = $2")
             .bind(&once.owner)
@@ -75,28 +75,6 @@ async fn known(connection: &mut Connection, once: &Idempotency, call: &str) -> R
 impl On<Db> for Recall {
     async fn run(&self, connection: &mut Connection) -> Result<Option<Intent>> {
         known(connection, &self.once, "").await
-    }
-}
-
-impl On<Db> for Spend {
-    async fn run(&self, connection: &mut Connection) -> Result<Spent> {
-        let now = self.now.as_microsecond();
-        let (calls, micros): (i64, i64) = sqlx::query_as(
-            "SELECT COUNT(CASE WHEN at > $3 THEN 1 END), CAST(COALESCE(SUM(
-                 CASE WHEN answered_at IS NULL THEN 0 ELSE COALESCE(ended_at, $4) - answered_at END
-             ), 0) AS BIGINT)
-             FROM attempts JOIN calls ON id = call WHERE asked_by = $1 AND at > $2",
-        )
-        .bind(&self.owner)
-        .bind(now - DAY)
-        .bind(now - MINUTE)
-        .bind(now)
-        .fetch_one(connection)
-        .await?;
-        Ok(Spent {
-            calls_last_minute: u32::try_from(calls).unwrap_or(u32::MAX),
-            seconds_last_day: u64::try_from(micros / 1_000_000).unwrap_or(0),
-        })
     }
 }
 
