@@ -7,6 +7,7 @@
 mod admission;
 mod agent;
 mod bind;
+mod body;
 mod call_task;
 mod config;
 mod gateway;
@@ -23,12 +24,14 @@ mod reference;
 mod routes;
 mod sessions;
 mod socket;
+mod strangers;
 mod tls;
 mod trace;
 mod twilio;
 mod upgrade;
 mod vendors;
 
+pub use admission::Look;
 pub use agent::{Agent, Agents};
 pub use config::{Auth, Config, Timing};
 pub use gateway::{Capacity, ConfigError, Gateway};

@@ -1,13 +1,15 @@
 //! Under which address a request was made, as far as that can be known behind proxies. The configured address comes
 //! first; what a proxy says about it counts only where the operator named the proxy.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use carriers::Address;
 use http::{HeaderMap, HeaderName, header};
+use ipnet::IpNet;
 
 use crate::config::Config;
 
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
@@ -29,6 +31,31 @@ pub(crate) fn addresses(config: &Config, peer: Option<SocketAddr>, headers: &Hea
     bases.iter().filter_map(|base| Address::parse(base).ok()).collect()
 }
 
+/// Who asks: whoever connected, or, where that is a proxy that the operator named, whom it says it asks for. Of several
+/// proxies each appends whom it saw, so the last entry that is no named proxy counts; what stands before it, the client
+/// may have made up.
+pub(crate) fn client(trusted: &[IpNet], peer: SocketAddr, headers: &HeaderMap) -> SocketAddr {
+    let is_trusted = |ip: IpAddr| trusted.iter().any(|net| net.contains(&ip));
+    if !is_trusted(peer.ip().to_canonical()) {
+        return peer;
+    }
+    let lines = headers.get_all(FORWARDED_FOR).iter().rev();
+    let entries = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.rsplit(','));
+    let mut client = peer;
+    for entry in entries {
+        let entry = entry.trim();
+        let address =
+            entry.parse::<IpAddr>().or_else(|_| entry.parse().map(|socket: SocketAddr| socket.ip()));
+        // What can't be read was written by nobody who is trusted.
+        let Ok(ip) = address.map(|ip| ip.to_canonical()) else { break };
+        client = SocketAddr::new(ip, 0);
+        if !is_trusted(ip) {
+            break;
+        }
+    }
+    client
+}
+
 /// The first of a header's values, which proxies append to with commas.
 fn first<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let text = headers.get(name)?.to_str().ok()?;
@@ -46,6 +73,27 @@ mod tests {
         }
         let peer = Some(peer.parse().unwrap());
         addresses(config, peer, &map).iter().map(|address| address.http("/x")).collect()
+    }
+
+    #[test]
+    fn who_asks_is_told_by_named_proxies_alone() {
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
+        for (peer, said, who) in [
+            ("192.0.2.1:5", "198.51.100.7", "192.0.2.1"),
+            ("10.1.2.3:5", "198.51.100.7", "198.51.100.7"),
+            ("[::ffff:10.1.2.3]:5", "198.51.100.7", "198.51.100.7"),
+            // The client wrote the first entry itself; a second proxy appended what the first one is.
+            ("10.1.2.3:5", "127.0.0.1, 198.51.100.7, 10.9.9.9", "198.51.100.7"),
+            ("10.1.2.3:5", "198.51.100.7:1234", "198.51.100.7"),
+            ("10.1.2.3:5", "[2001:db9::7]:1234", "2001:db9::7"),
+            ("10.1.2.3:5", "198.51.100.7, nonsense", "10.1.2.3"),
+            ("10.1.2.3:5", "", "10.1.2.3"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(FORWARDED_FOR, said.parse().unwrap());
+            let client = client(&trusted, peer.parse().unwrap(), &headers);
+            assert_eq!(client.ip().to_string(), who, "{peer} {said}");
+        }
     }
 
     #[test]

@@ -16,8 +16,9 @@ use tokio::time::timeout;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::gateway::Gateway;
-use crate::problem::{Refusal, problem};
+use crate::problem::problem;
 use crate::sessions::{SessionView, key};
+use crate::strangers::client;
 use crate::{admission, masked, twilio, upgrade};
 
 /// The largest body of a webhook that is looked at.
@@ -45,7 +46,7 @@ pub fn documented() -> utoipa::openapi::OpenApi {
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(connect, passthru, twilio::voice, twilio::after, sessions), components(schemas(Refusal)))]
+#[openapi(paths(connect, passthru, twilio::voice, twilio::after, sessions))]
 struct Documented;
 
 /// The answer to the connect webhook, as [`ConnectAnswer`] writes it.
@@ -65,12 +66,16 @@ struct Connect {
 )]
 async fn connect(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let began = Instant::now();
+    // Never refused, since nothing tells the carrier from a stranger: beyond the limit it opens and writes nothing.
+    let may_cost = gateway.door.strangers.may_cost(client(request.extensions()));
     let asked = Asked::read(request).await;
     let request = ConnectRequest::parse(&asked.query, asked.content_type(), &asked.body);
     let invitation = admission::invite(&gateway, &request, &asked.headers);
     let answer = ConnectAnswer { url: invitation.url };
-    asked.log("connect webhook", began);
-    if let Some(agent) = invitation.agent {
+    if may_cost {
+        asked.log("connect webhook", began);
+    }
+    if let Some(agent) = invitation.agent.filter(|_| may_cost) {
         let rate = gateway.config.stream_rate;
         gateway.prepare(key(Carrier::Exotel, &invitation.call), agent, rate);
     }
@@ -88,6 +93,10 @@ async fn connect(State(gateway): State<Arc<Gateway>>, request: Request) -> Respo
 )]
 async fn passthru(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let began = Instant::now();
+    if !gateway.door.strangers.may_cost(client(request.extensions())) {
+        // Any other answer would lead a true carrier's flow astray.
+        return StatusCode::OK.into_response();
+    }
     let asked = Asked::read(request).await;
     asked.log("stream report", began);
     let report = StreamReport::parse(&asked.query, asked.content_type(), &asked.body);
@@ -114,14 +123,18 @@ struct Sessions {
     responses(
         (status = 200, description = "The calls that run in this process.", body = Sessions),
         (
-            status = 401, description = "The server's token is needed.", body = Refusal,
+            status = 401, description = "A key is needed.", body = ref("#/components/schemas/Problem"),
             content_type = "application/problem+json",
         ),
     ),
 )]
 async fn sessions(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
-    if !admission::may_see(&gateway, &headers) {
-        return problem(StatusCode::UNAUTHORIZED, "Unauthorized", "Send the token as Authorization: Bearer.");
+    if !admission::may_see(&gateway, &headers).await {
+        return problem(
+            StatusCode::UNAUTHORIZED,
+            "Unauthorized",
+            "Send a key as `Authorization: Bearer <key>`.",
+        );
     }
     let sessions = gateway.sessions.view();
     Json(Sessions { total: sessions.len(), sessions }).into_response()

@@ -31,6 +31,7 @@ use crate::reference::PARAMETER;
 use crate::routes::Asked;
 use crate::sessions::key;
 use crate::socket::{MediaSocket, configure};
+use crate::strangers::client;
 
 const VOICE: &str = "/twilio/voice";
 const AFTER: &str = "/twilio/after";
@@ -58,11 +59,11 @@ pub(crate) fn routes() -> Router<Arc<Gateway>> {
     method(get, post), path = "/twilio/voice", tag = "carriers",
     responses(
         (status = 200, description = "TwiML.", body = String, content_type = "text/xml"),
-        (status = 400, description = "There is no signature.", body = crate::problem::Refusal,
+        (status = 400, description = "There is no signature.", body = ref("#/components/schemas/Problem"),
             content_type = "application/problem+json"),
-        (status = 403, description = "The signature is wrong.", body = crate::problem::Refusal,
+        (status = 403, description = "The signature is wrong.", body = ref("#/components/schemas/Problem"),
             content_type = "application/problem+json"),
-        (status = 404, description = "Twilio is not configured.", body = crate::problem::Refusal,
+        (status = 404, description = "Twilio is not configured.", body = ref("#/components/schemas/Problem"),
             content_type = "application/problem+json"),
     ),
 )]
@@ -108,11 +109,11 @@ pub(crate) async fn voice(State(gateway): State<Arc<Gateway>>, request: Request)
     method(get, post), path = "/twilio/after", tag = "carriers",
     responses(
         (status = 200, description = "TwiML.", body = String, content_type = "text/xml"),
-        (status = 400, description = "There is no signature.", body = crate::problem::Refusal,
+        (status = 400, description = "There is no signature.", body = ref("#/components/schemas/Problem"),
             content_type = "application/problem+json"),
-        (status = 403, description = "The signature is wrong.", body = crate::problem::Refusal,
+        (status = 403, description = "The signature is wrong.", body = ref("#/components/schemas/Problem"),
             content_type = "application/problem+json"),
-        (status = 404, description = "Twilio is not configured.", body = crate::problem::Refusal,
+        (status = 404, description = "Twilio is not configured.", body = ref("#/components/schemas/Problem"),
             content_type = "application/problem+json"),
     ),
 )]
@@ -144,7 +145,8 @@ async fn media(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let Some(token) = &gateway.config.twilio else { return unconfigured() };
-    let peer = peer.map(|Extension(Peer(address))| address);
+    let client = peer.as_ref().map(|Extension(peer)| peer.client);
+    let peer = peer.map(|Extension(peer)| peer.address);
     let query = uri.query().unwrap_or_default();
     let signature = header_text(&headers, signature::HEADER);
     let mut checked = Err(SignatureFault::Missing);
@@ -165,7 +167,7 @@ async fn media(
         }
         Err(fault) => {
             rejected(if fault == SignatureFault::Missing { "no_signature" } else { "wrong_signature" });
-            return refused(fault, peer);
+            return gateway.door.strangers.refuse(client).unwrap_or_else(|| refused(fault, peer));
         }
     }
     let upgrade = match upgrade {
@@ -216,7 +218,8 @@ impl Signed {
 /// Reads a request and checks whose it is; the answer when it is not Twilio's.
 async fn genuine(gateway: &Gateway, request: Request) -> Result<(Asked, Signed), Box<Response>> {
     let Some(token) = &gateway.config.twilio else { return Err(Box::new(unconfigured())) };
-    let peer = request.extensions().get::<Peer>().map(|Peer(address)| *address);
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.address);
+    let who = client(request.extensions());
     let asked = Asked::read(request).await;
     let given = header_text(&asked.headers, signature::HEADER);
     let mut fault = SignatureFault::Missing;
@@ -234,7 +237,7 @@ async fn genuine(gateway: &Gateway, request: Request) -> Result<(Asked, Signed),
         }
     }
     webhook_refused(Carrier::Twilio, fault == SignatureFault::Missing);
-    Err(Box::new(refused(fault, peer)))
+    Err(Box::new(gateway.door.strangers.refuse(who).unwrap_or_else(|| refused(fault, peer))))
 }
 
 /// TwiML that connects a call to the media socket: our id, the carrier's and the agent's name.

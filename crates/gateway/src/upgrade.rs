@@ -35,13 +35,17 @@ pub(crate) async fn upgrade(
 ) -> Response {
     let raw_query = query.unwrap_or_default();
     let query = SocketQuery::parse(&raw_query);
-    let peer = peer.map(|Extension(Peer(address))| address.to_string());
+    let client = peer.as_ref().map(|Extension(peer)| peer.client);
+    let peer = peer.map(|Extension(peer)| peer.address.to_string());
     match admission::may_connect(&gateway, &query, &headers) {
         Ok(granted) => {
             tracing::info!(query = masked::query(&raw_query), peer, ?granted, "a media socket is asked for");
         }
         Err(denied) => {
             rejected(denied.as_str());
+            if let Some(answer) = gateway.door.strangers.refuse(client) {
+                return answer;
+            }
             tracing::warn!(peer, why = denied.as_str(), "a media socket is refused");
             let detail = "Send the token as Authorization: Bearer, user and password as Basic, or connect with \
                           the URL that the connect webhook gives, once and within a minute.";
