@@ -5,14 +5,15 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use http::StatusCode;
 use serde::Serialize;
 use store::Database;
 use utoipa::ToSchema;
 
+use crate::problem::AsItIs;
 use crate::{Control, providers};
 
 /// How long the database may take to count as there.
@@ -52,7 +53,8 @@ pub(crate) async fn livez(State(control): State<Arc<Control>>) -> Response {
     if control.heartbeat.is_beating() {
         "ok\n".into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the runtime stands still\n").into_response()
+        let fault = (StatusCode::SERVICE_UNAVAILABLE, Extension(AsItIs), "the runtime stands still\n");
+        fault.into_response()
     }
 }
 
@@ -92,7 +94,7 @@ pub(crate) async fn readyz(State(control): State<Arc<Control>>, RawQuery(query):
         (false, _) => "not ready\n",
     });
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, text).into_response()
+    (status, Extension(AsItIs), text).into_response()
 }
 
 /// What this server is and how it does

@@ -2,6 +2,7 @@
 //! It sees the data plane only through [`DataPlane`], so that the two can run as one process or as several.
 
 mod api;
+mod asked;
 mod auth;
 mod callbacks;
 pub mod carrier;
@@ -16,6 +17,7 @@ mod recorder;
 
 use std::sync::Arc;
 
+use axum::extract::DefaultBodyLimit;
 use axum::{Extension, Router, middleware};
 use jiff::Timestamp;
 use records::AnsweredBy;
@@ -100,8 +102,17 @@ pub struct Control {
     pub stop: CancellationToken,
 }
 
+/// The largest body of a request, where a route does not say otherwise.
+const BODY: usize = 1024 * 1024;
+
 /// The control plane's routes. `data_plane` documents the routes that are served beside them.
 pub fn router(control: Control, data_plane: OpenApi) -> Router {
+    router_beside(control, Router::new(), data_plane)
+}
+
+/// The same with the routes that `data_plane` documents: so that what holds for every request and every answer (an id, a
+/// bound, one form of problems) holds for these too.
+pub fn router_beside(control: Control, beside: Router, data_plane: OpenApi) -> Router {
     let (router, documented) = routes().split_for_parts();
     router
         .merge(callbacks::routes::router())
@@ -109,6 +120,8 @@ pub fn router(control: Control, data_plane: OpenApi) -> Router {
         .fallback(problem::no_route)
         .with_state(Arc::new(control))
         .merge(api::docs::router(&whole(documented, data_plane)))
+        .merge(beside)
+        .layer(DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn(problem::complete))
 }
 
@@ -120,6 +133,7 @@ pub fn documented(data_plane: OpenApi) -> OpenApi {
 fn whole(mut documented: OpenApi, data_plane: OpenApi) -> OpenApi {
     documented.merge(data_plane);
     documented.merge(api::docs::documented());
+    api::openapi::add_limits(&mut documented);
     documented
 }
 

@@ -116,11 +116,17 @@ impl Server {
         let store = open_store(&config, remote.is_some())?;
         let tables = Tables::start(&config, &store).await?;
         let database = tables.database();
-        let access = Access::new(config.door(), config.server.token.as_ref(), database.clone());
+        let access = Access::new(config.door(), config.server.token.as_ref(), database.clone())
+            .with_requests_per_minute(config.api.requests_per_minute);
         let vendors = Arc::new(Vendors::new(config.server.limits.recognisers));
         let agents = vendors.agents(&config)?;
         let gateway = Gateway::new(data_plane(&config), agents, Some(store.clone()))
             .map_err(|error| Failure::config(error.to_string()))?;
+        let look = access.clone();
+        gateway.show_sessions_to(Box::new(move |headers| {
+            let look = look.clone();
+            Box::pin(async move { look.may_look(&headers).await })
+        }));
         let (upkeep, measured) = (recorder.clone(), store.clone());
         let heartbeat = Heartbeat::start(move || {
             upkeep.run_upkeep();
@@ -148,10 +154,8 @@ impl Server {
             access,
             stop: stop.clone(),
         };
-        let routes = gateway
-            .router()
-            .merge(after_calls.unwrap_or_default())
-            .merge(control::router(control, gateway::documented()));
+        let beside = gateway.router().merge(after_calls.unwrap_or_default());
+        let routes = control::router_beside(control, beside, gateway::documented());
         if let Some(tls) = &tls {
             tokio::spawn(tls.clone().watch(TLS_WATCH, stop.clone()));
         }
@@ -256,6 +260,7 @@ fn limits(config: &Config) -> Limits {
         head: Duration::from_millis(limits.header_timeout_ms),
         per_address: limits.connections_per_address,
         connections: limits.max_connections,
+        trusted_proxies: config.server.trusted_proxies.clone(),
     }
 }
 

@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use store::{CallId, DatabaseError, InboxEntry, Which};
 
 use crate::Control;
+use crate::problem::Problem;
 
 /// What callbacks are checked against. Without its secret a carrier's callbacks are not taken.
 #[derive(Clone, Default)]
@@ -99,12 +100,18 @@ async fn take(control: &Control, told: Told) {
     }
 }
 
-/// Notes that a callback was refused, and nothing of it.
-async fn refuse(control: &Control, carrier: &'static str, kind: &'static str) {
+/// Notes that a callback was refused, and nothing of it. Gives what to answer instead of the usual, where its address has
+/// had enough: then not even that is noted.
+async fn refuse(control: &Control, carrier: &'static str, kind: &'static str) -> Option<Problem> {
     count(carrier, kind, "refused");
+    if let Some(wait) = control.access.refuse() {
+        return Some(wait);
+    }
+    tracing::warn!(carrier, kind, "a callback is refused");
     if let Err(error) = control.database.refused(carrier, kind, Timestamp::now()).await {
         tracing::warn!(%error, carrier, kind, "a refused callback can't be noted");
     }
+    None
 }
 
 fn count(carrier: &'static str, kind: &'static str, outcome: &'static str) {
