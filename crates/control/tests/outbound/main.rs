@@ -5,5 +5,7 @@
 mod acting;
 mod callbacks;
 mod carrier;
+mod doors;
+mod limits;
 mod scene;
 mod stale;

@@ -1,5 +1,6 @@
 //! A control plane on a socket, with a carrier and a data plane that do as they are told.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,10 +32,13 @@ pub(crate) struct Plane {
     pub(crate) live: Mutex<Vec<Alive>>,
     pub(crate) ended: Mutex<Vec<CallId>>,
     pub(crate) answered: Mutex<Vec<(CallId, AnsweredBy)>>,
+    /// Whether asking it panics.
+    pub(crate) is_broken: AtomicBool,
 }
 
 impl DataPlane for Plane {
     fn mode(&self) -> String {
+        assert!(!self.is_broken.load(Relaxed), "canary: it broke");
         "echo".to_owned()
     }
     fn calls(&self) -> usize {
@@ -155,6 +159,16 @@ impl Scene {
         let request = self.http.get(format!("{}{path}", self.url)).bearer_auth(self.key.expose_secret());
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default())
+    }
+
+    /// The status of a request without a body.
+    pub(crate) async fn status(&self, method: &str, path: &str, key: Option<&str>) -> u16 {
+        let method = method.to_ascii_uppercase().parse().unwrap();
+        let mut request = self.http.request(method, format!("{}{path}", self.url));
+        if let Some(key) = key {
+            request = request.bearer_auth(key);
+        }
+        request.send().await.unwrap().status().as_u16()
     }
 
     /// Posts a form as a carrier does, with these headers.
