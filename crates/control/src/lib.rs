@@ -15,10 +15,11 @@ mod providers;
 mod recorder;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::{Extension, Router, middleware};
 use jiff::Timestamp;
-use records::AnsweredBy;
+use records::{AnsweredBy, EndReason};
 use store::{CallId, Database, Store};
 use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
@@ -47,8 +48,8 @@ pub trait DataPlane: Send + Sync {
     fn is_draining(&self) -> bool;
     /// The calls that run here.
     fn live(&self) -> Vec<Alive>;
-    /// Ends a call that runs here; its record then has the reason `operator`. False when none of this id runs here.
-    fn end(&self, call: CallId) -> bool;
+    /// Ends a call that runs here; its record then has this reason. False when none of this id runs here.
+    fn end(&self, call: CallId, reason: EndReason) -> bool;
     /// Tells a call that runs here who picked up. False when none of this id runs here.
     fn answered_by(&self, call: CallId, by: AnsweredBy) -> bool;
     /// The agent of calls that ask for none.
@@ -60,8 +61,8 @@ pub trait DataPlane: Send + Sync {
         name == self.default_agent()
     }
     /// Where the carrier of a call that is about to be dialled opens the media socket, for a carrier that is told so
-    /// when dialling. It lets the carrier in when the call is answered. `None` without a public address.
-    fn media_url(&self, _call: CallId, _agent: &str) -> Option<String> {
+    /// when dialling. It lets the carrier in when the call is answered, for so long. `None` without a public address.
+    fn media_url(&self, _call: CallId, _agent: &str, _holds: Duration) -> Option<String> {
         None
     }
 }

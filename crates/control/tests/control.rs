@@ -13,7 +13,7 @@ use control::{
     Link, LinkState, Outbound, OutboundOptions, Vendors, router,
 };
 use http::{Request, StatusCode};
-use records::AnsweredBy;
+use records::{AnsweredBy, EndReason};
 use serde_json::Value;
 use store::{CallId, Database, DatabaseOptions, Store};
 use tokio_util::sync::CancellationToken;
@@ -42,7 +42,7 @@ impl DataPlane for Plane {
     fn live(&self) -> Vec<Alive> {
         Vec::new()
     }
-    fn end(&self, _: CallId) -> bool {
+    fn end(&self, _: CallId, _: EndReason) -> bool {
         false
     }
     fn answered_by(&self, _: CallId, _: AnsweredBy) -> bool {

@@ -19,5 +19,5 @@ pub use number::{Country, NotACountry, NotANumber, Number, NumberKind, masked};
 pub use record::{
     CallCounters, CallRecord, ConsentRecord, Incident, Speaker, TurnLatency, TurnRecord, UsageRecord,
 };
-pub use stale::{AfterAsking, CarrierWord, StaleRule, StaleStep, closed};
+pub use stale::{AfterAsking, CarrierWord, Home, Signs, StaleRule, StaleStep, closed};
 pub use status::{AnsweredBy, CallStatus, Direction};

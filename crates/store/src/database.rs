@@ -4,6 +4,7 @@
 
 mod error;
 mod jobs;
+mod nodes;
 mod operation;
 mod postgres;
 mod schema;
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::error::DatabaseError;
+pub use self::nodes::NodeSeen;
 use self::operation::On;
 pub use self::values::{
     ApiKey, Applied, CallFilter, CallSummary, CallbackHealth, DatabaseOptions, Idempotency, InboxEntry,
@@ -205,9 +207,15 @@ impl Database {
         self.read(operation::ListCalls { filter: filter.clone(), after, limit }).await
     }
 
-    /// Calls that are not over, oldest first, of those begun before `before`.
-    pub async fn unfinished(&self, before: Timestamp, limit: u32) -> Result<Vec<CallRecord>, DatabaseError> {
-        self.read(operation::ListUnfinished { before, limit }).await
+    /// Calls that are not over, oldest first, of those begun before `before`; after the one that began at the moment
+    /// that `after` names and has its id.
+    pub async fn unfinished(
+        &self,
+        before: Timestamp,
+        after: Option<(Timestamp, CallId)>,
+        limit: u32,
+    ) -> Result<Vec<CallRecord>, DatabaseError> {
+        self.read(operation::ListUnfinished { before, after, limit }).await
     }
 
     /// What was said about calls after `seq`, oldest first; of one call or of all. The record of a

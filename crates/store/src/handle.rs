@@ -18,7 +18,7 @@ use crate::layout::{self, Layout};
 use crate::read::{self, ReadError};
 use crate::recording::Piece;
 use crate::writer::{Job, Writer};
-use crate::{CallId, Spool, repair};
+use crate::{CallId, Spool, node, repair};
 
 /// How many jobs may wait for the store's thread.
 const QUEUE: usize = 8192;
@@ -184,6 +184,11 @@ impl Store {
     /// The folder of one call.
     pub fn folder(&self, id: CallId) -> PathBuf {
         self.layout.folder(id)
+    }
+
+    /// The folder's name among the processes that share a database; the same after a restart.
+    pub fn node(&self) -> std::io::Result<String> {
+        node::id(&self.layout)
     }
 
     /// Where words about calls wait for a database that is not there.

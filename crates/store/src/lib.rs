@@ -12,6 +12,7 @@
 //! <data>/taking/<call id>                       the same, while it is being taken in
 //! <data>/spool/                                 words about calls that came while the database was away
 //! <data>/indexed                                the database that was given every call of this folder
+//! <data>/node                                   its name among the processes that share the database
 //! <data>/uploads/<call id>                      a recording that is to be taken to another place
 //! <data>/audit.jsonl                            what was taken out, and by whom
 //! ```
@@ -34,6 +35,7 @@ mod id;
 mod intake;
 pub mod jobs;
 mod layout;
+mod node;
 mod open_call;
 mod playback;
 mod read;
@@ -49,7 +51,7 @@ mod writer;
 pub use archive::Archive;
 pub use database::{
     ApiKey, Applied, CallFilter, CallSummary, CallbackHealth, Database, DatabaseError, DatabaseOptions,
-    Idempotency, InboxEntry, Intent, Scope, StoredEvent, Which,
+    Idempotency, InboxEntry, Intent, NodeSeen, Scope, StoredEvent, Which,
 };
 pub use fault::{Fault, NoFault};
 pub use forget::{Erased, ForgetError, Forgetter};

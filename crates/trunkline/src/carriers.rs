@@ -16,11 +16,13 @@ use crate::accounts;
 use crate::config::{Config, Listens};
 use crate::failure::Failure;
 
-/// What places and ends calls.
+/// What places and ends calls. `node`: the name of this process among those that share the tables, where calls can live
+/// on it.
 pub(crate) fn outbound(
     config: &Config,
     database: Database,
     data_plane: Arc<dyn DataPlane>,
+    node: Option<String>,
 ) -> Result<Outbound, Failure> {
     let set = &config.outbound;
     let options = OutboundOptions {
@@ -34,6 +36,8 @@ pub(crate) fn outbound(
             Listens::MessageEnd => MachineDetection::MessageEnd,
         },
         stale_after: Duration::from_millis(config.sweep.after_ms),
+        node,
+        ..OutboundOptions::default()
     };
     Ok(Outbound::new(options, lines(config)?, database, data_plane))
 }

@@ -30,9 +30,6 @@ const TLS_WATCH: Duration = Duration::from_secs(5);
 /// How long the store may take to write what it holds at the end.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
-/// How long after the ringing the carrier may open a placed call's socket.
-const ANSWERED: Duration = Duration::from_secs(60);
-
 /// A running server.
 pub(crate) struct Server {
     address: SocketAddr,
@@ -46,12 +43,12 @@ pub(crate) struct Server {
     running: Mutex<Config>,
     stop: CancellationToken,
     listener: JoinHandle<()>,
+    /// What tells other processes that this one lives.
+    telling: JoinHandle<()>,
 }
 
 /// The data plane as the control plane sees it.
-///
-/// The second part: for how long the URL of a call that is dialled holds.
-struct Plane(Arc<Gateway>, Duration);
+struct Plane(Arc<Gateway>);
 
 impl DataPlane for Plane {
     fn mode(&self) -> String {
@@ -75,8 +72,8 @@ impl DataPlane for Plane {
         self.0.live().into_iter().map(|(call, seen)| Alive { call, seen }).collect()
     }
 
-    fn end(&self, call: CallId) -> bool {
-        self.0.end(call, EndReason::Operator)
+    fn end(&self, call: CallId, reason: EndReason) -> bool {
+        self.0.end(call, reason)
     }
 
     fn answered_by(&self, call: CallId, by: AnsweredBy) -> bool {
@@ -91,8 +88,8 @@ impl DataPlane for Plane {
         self.0.has_agent(name)
     }
 
-    fn media_url(&self, call: CallId, agent: &str) -> Option<String> {
-        self.0.media_url(call, agent, self.1)
+    fn media_url(&self, call: CallId, agent: &str, holds: Duration) -> Option<String> {
+        self.0.media_url(call, agent, holds)
     }
 }
 
@@ -133,9 +130,8 @@ impl Server {
             .elevenlabs_webhook
             .clone()
             .map(|secret| control::post_call_route(database.clone(), secret));
-        let rings = Duration::from_millis(config.outbound.ring_ms) + ANSWERED;
-        let plane: Arc<dyn DataPlane> = Arc::new(Plane(gateway.clone(), rings));
-        let outbound = carriers::outbound(&config, database.clone(), plane.clone())?;
+        let plane: Arc<dyn DataPlane> = Arc::new(Plane(gateway.clone()));
+        let outbound = carriers::outbound(&config, database.clone(), plane.clone(), Some(store.node()?))?;
         let control = Control {
             store: store.clone(),
             database: database.clone(),
@@ -158,6 +154,7 @@ impl Server {
         keeping::start(&config, (&store, &database), remote, &stop);
         warm_up(&gateway, &vendors, &config);
         vendors.watch(&config);
+        let telling = tokio::spawn(outbound.clone().keep_telling(stop.clone()));
         let every = Duration::from_millis(config.sweep.every_ms);
         tokio::spawn(outbound.keep_sweeping(every, stop.clone()));
         if config.health.probe_interval_ms > 0 {
@@ -178,6 +175,7 @@ impl Server {
             running: Mutex::new(config),
             stop,
             listener,
+            telling,
         })
     }
 
@@ -233,6 +231,8 @@ impl Server {
         if self.listener.await.is_err() {
             tracing::error!("the listener ended by a panic");
         }
+        // Its last word must find the tables open; it takes no longer than it may.
+        let _ = self.telling.await;
         let store = self.store;
         let flushed = tokio::task::spawn_blocking(move || store.flush(LAST_WRITES)).await;
         if !matches!(flushed, Ok(true)) {

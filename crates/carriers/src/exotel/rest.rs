@@ -29,7 +29,10 @@ const LONGEST_CODE: usize = 6;
 /// The name that a stream gets, at most 32 characters.
 const STREAM_NAME: &str = "trunkline";
 /// How long after its end a call's details are filled, with some to spare.
-const FILLED_S: u64 = 180;
+const FILLED_S: u32 = 180;
+/// From the wish to dial to the first ring, and from the answer to the open media socket, together: half a minute for
+/// its turn, two tries at the socket of 10 s each, and some to spare. How long a bot's call may ring can't be asked for.
+const OPENS_S: u32 = 60;
 
 /// Where an account lives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -252,11 +255,20 @@ impl Rest for ExotelRest {
         Ok(calls.iter().map(|call| seen(asked.now, call)).collect())
     }
 
-    /// A list leaves out the calls that are going on (Exotel, "Bulk call details"), so it proves something only when
-    /// the call would be over and its details filled.
+    /// A list need not show the calls that are going on: one version of Exotel's page on it ("Bulk call details") says
+    /// that it never does, another names their states among those that can be asked for. So its silence about a call
+    /// proves nothing while the call may be going on.
+    ///
+    /// A bot's call can't go on without us: once it is answered it opens our media socket, within seconds, or it is over.
+    /// What a flow or another number does with a call we are told when it ends, so there only its longest length tells.
     fn settles_after(&self, dial: &Dial) -> Duration {
-        let longest = dial.longest_s.min(LONGEST_S);
-        Duration::from_secs(u64::from(dial.ring_s) + u64::from(longest) + FILLED_S)
+        let seconds = match self.mode {
+            ExotelMode::Bot => LONGEST_RING_S + OPENS_S,
+            ExotelMode::Flow { .. } | ExotelMode::Number { .. } => {
+                dial.ring_s.min(LONGEST_RING_S) + dial.longest_s.min(LONGEST_S) + FILLED_S
+            }
+        };
+        Duration::from_secs(seconds.into())
     }
 
     fn probe(&self) -> RestRequest {

@@ -77,6 +77,9 @@ async fn take(control: &Control, told: Told) {
     let call = match control.database.apply(&which, events.clone(), Some(entry.clone())).await {
         Ok(applied) => {
             count(carrier, kind, if applied.is_repeated { "repeated" } else { "taken" });
+            if let Some(record) = applied.record.as_ref().filter(|_| tells_of_life(&told.callback.events)) {
+                control.outbound.end_given_up(record);
+            }
             applied.record.and_then(|record| record.id.parse().ok())
         }
         Err(DatabaseError::Unavailable(why)) => {
@@ -97,6 +100,11 @@ async fn take(control: &Control, told: Told) {
     if let (Some(by), Some(call)) = (told.callback.answered_by, call.or(told.call)) {
         control.data_plane.answered_by(call, by);
     }
+}
+
+/// Whether somebody says that a call goes on.
+fn tells_of_life(events: &[CallEvent]) -> bool {
+    events.iter().any(|event| matches!(event.fact, Fact::Status { status, .. } if !status.is_final()))
 }
 
 /// Notes that a callback was refused, and nothing of it.

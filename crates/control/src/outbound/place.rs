@@ -71,12 +71,15 @@ impl Outbound {
             Intent::New => {
                 tracing::info!(call = checked.record.id, to = checked.to.masked(), "a call is to be dialled");
                 let (outbound, machine) = (self.clone(), asked.machine_detection);
+                let dialling = self.is_dialling(&checked.record.id);
                 // A task of its own: whoever asked may hang up and must not cut the dial in two.
                 let dialled = tokio::spawn(async move {
                     let machine = machine.map_or(outbound.0.options.machine, Into::into);
                     let dial = outbound.dial(&checked.record, &checked.line, machine);
                     let dialled = checked.line.client.dial(&dial).await;
-                    outbound.outcome(checked, dialled).await
+                    let answer = outbound.outcome(checked, dialled).await;
+                    drop(dialling);
+                    answer
                 });
                 let fault =
                     |_| Problem::new(Code::Internal, "The call could not be dialled; the log says why.");

@@ -35,7 +35,7 @@ impl DataPlane for Plane {
     fn live(&self) -> Vec<Alive> {
         Vec::new()
     }
-    fn end(&self, _: CallId) -> bool {
+    fn end(&self, _: CallId, _: EndReason) -> bool {
         false
     }
     fn answered_by(&self, _: CallId, _: AnsweredBy) -> bool {

@@ -5,5 +5,7 @@
 mod acting;
 mod callbacks;
 mod carrier;
+mod late;
+mod nodes;
 mod scene;
 mod stale;

@@ -1,12 +1,14 @@
 //! What is done in the database, each as a value: so that several callers' writes can run in one transaction, and so
 //! that one list serves both databases. How each is done is written once in `shared` and built for each.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use jiff::Timestamp;
 use records::{CallEvent, CallRecord, Kept, Spent};
 
 use super::error::DatabaseError;
+use super::nodes::NodeSeen;
 use super::values::{
     ApiKey, Applied, CallFilter, CallSummary, CallbackHealth, Idempotency, InboxEntry, Intent, StoredEvent,
     Which,
@@ -60,7 +62,7 @@ operations! {
     /// A page of calls.
     ListCalls { filter: CallFilter, after: Option<CallId>, limit: u32 } -> Vec<CallSummary>;
     /// Calls that are not over.
-    ListUnfinished { before: Timestamp, limit: u32 } -> Vec<CallRecord>;
+    ListUnfinished { before: Timestamp, after: Option<(Timestamp, CallId)>, limit: u32 } -> Vec<CallRecord>;
     /// What was said.
     ListEvents { call: Option<CallId>, after: i64, limit: u32 } -> Vec<StoredEvent>;
     /// The number of the latest event.
@@ -97,6 +99,20 @@ operations! {
     Forget { call: CallId, what: Kept, at: Timestamp } -> bool;
     /// The calls from or to a number.
     FindNumber { number: String } -> Vec<CallId>;
+    /// Tells that a process lives, and which calls live on it, each with for how many milliseconds it was silent.
+    Beat { node: String, calls: BTreeMap<String, u64>, gap_us: i64 } -> ();
+    /// Tells that a process ends.
+    Leave { node: String } -> ();
+    /// The processes.
+    ListNodes {} -> Vec<NodeSeen>;
+    /// Asks for calls to be ended where they live.
+    Wish { calls: Vec<CallId> } -> ();
+    /// The calls that are wished to end.
+    ListWishes {} -> Vec<CallId>;
+    /// Takes a wish away. Says whether it was there.
+    TakeWish { call: CallId } -> bool;
+    /// The other ids of a call.
+    ListAliases { call: CallId } -> Vec<CallId>;
     /// Nothing, to see whether it answers.
     Ping {} -> ();
 }

@@ -9,6 +9,7 @@ mod intake;
 mod jobs;
 mod keys;
 mod make;
+mod nodes;
 mod place;
 
 /// Runs each test of a module on both databases.

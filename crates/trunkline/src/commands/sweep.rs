@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use control::{Alive, DataPlane};
-use records::AnsweredBy;
+use records::{AnsweredBy, EndReason};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use store::{CallId, OpenError, Store};
@@ -65,7 +65,7 @@ impl DataPlane for NoCalls {
     fn live(&self) -> Vec<Alive> {
         Vec::new()
     }
-    fn end(&self, _: CallId) -> bool {
+    fn end(&self, _: CallId, _: EndReason) -> bool {
         false
     }
     fn answered_by(&self, _: CallId, _: AnsweredBy) -> bool {
@@ -142,11 +142,9 @@ impl Sweep {
             OpenError::Io(..) => Failure::config(error.to_string()),
         })?;
         let database = tables(config).await?;
-        let outbound = carriers::outbound(config, database, Arc::new(NoCalls))?;
-        let report = outbound
-            .sweep(self.dry_run, false)
-            .await
-            .map_err(|error| Failure::unavailable(error.to_string()))?;
+        let outbound = carriers::outbound(config, database, Arc::new(NoCalls), None)?;
+        let report =
+            outbound.sweep(self.dry_run).await.map_err(|error| Failure::unavailable(error.to_string()))?;
         serde_json::to_value(report).map_err(|error| Failure::failed(error.to_string()))
     }
 }

@@ -141,9 +141,12 @@ impl On<Db> for ListUnfinished {
     async fn run(&self, connection: &mut Connection) -> Result<Vec<CallRecord>> {
         let rows: Vec<String> = sqlx::query_scalar(
             "SELECT record FROM calls JOIN records ON call = id
-             WHERE is_final = 0 AND started_at < $1 ORDER BY started_at, id LIMIT $2",
+             WHERE is_final = 0 AND started_at < $1 AND (started_at, id) > ($2, $3)
+             ORDER BY started_at, id LIMIT $4",
         )
         .bind(self.before.as_microsecond())
+        .bind(self.after.map_or(i64::MIN, |(at, _)| at.as_microsecond()))
+        .bind(self.after.map_or_else(String::new, |(_, id)| id.to_string()))
         .bind(i64::from(self.limit))
         .fetch_all(connection)
         .await?;

@@ -7,6 +7,7 @@ mod forget;
 mod inbox;
 mod jobs;
 mod keys;
+mod nodes;
 mod save;
 mod writer;
 
