@@ -40,8 +40,10 @@ async fn a_copy_is_kept_before_the_schema_changes() {
     assert!(!copy.exists(), "a new file needs no copy");
     // As the program left it that knew no jobs.
     let mut connection = beside(&place).await;
-    sqlx::query("DELETE FROM trunkline_schema WHERE version = 2").execute(&mut connection).await.unwrap();
-    sqlx::query("DROP TABLE jobs").execute(&mut connection).await.unwrap();
+    sqlx::query("DELETE FROM trunkline_schema WHERE version > 1").execute(&mut connection).await.unwrap();
+    for table in ["DROP TABLE jobs", "DROP TABLE nodes", "DROP TABLE wishes"] {
+        sqlx::query(table).execute(&mut connection).await.unwrap();
+    }
     connection.close().await.unwrap();
     let database = place.open().await;
     assert!(database.enqueue("fetch", "a", "{}", at(0)).await.unwrap());
