@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::super::posting::{Callback, Posting, Sender};
-use super::super::{Manner, Person, What, World, person};
+use super::super::{Manner, Moment, Person, What, World, person};
 use super::Status;
 use super::body::date;
 use super::create::{Create, Source};
 use super::recordings::Recording;
-use crate::phone::{CallPlan, EndedBy, Order, Phone, PhoneError, PhoneReport, TwilioLine};
+use crate::phone::{CallPlan, EndedBy, Order, Phone, PhoneError, PhoneEvent, PhoneReport, TwilioLine};
 use crate::twilio::{Call, Direction, Document, Next};
 use crate::webhook::Account;
 
@@ -149,10 +149,17 @@ impl Life {
             world.twilio().change(&self.sid, |call| drop(call.orders.send(Order::HangUp)));
             std::future::pending::<()>().await;
         };
+        let seen = |event: PhoneEvent| {
+            if let Some(moment) = Moment::of(&event) {
+                self.world.ledger().moment("twilio", &self.sid, moment);
+            }
+        };
         let lived = tokio::select! {
-            lived = Phone::call(plan, |_| {}) => lived,
+            lived = Phone::call(plan, seen) => lived,
             () = beside => return,
             () = limit => return,
+            // The socket goes with the phone, and nobody says a word.
+            () = person::vanishes(self.person) => return,
         };
         self.note(lived);
     }
