@@ -10,13 +10,18 @@ use crate::support::{LONG, Server, TOKEN};
 
 /// The stand-ins with the runtime that they live on, and a server that places its calls with them.
 pub(crate) struct Scene {
-    runtime: tokio::runtime::Runtime,
+    pub(crate) runtime: tokio::runtime::Runtime,
     pub(crate) carriers: CarrierServer,
     pub(crate) server: Server,
 }
 
 impl Scene {
     pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// With these settings of the server besides.
+    pub(crate) fn with(more: &[(&str, &str)]) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime can be made");
         let settings = Settings::default();
@@ -28,23 +33,25 @@ impl Scene {
         let port =
             TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port is free");
         let (listen, public) = (port.to_string(), format!("http://{port}"));
-        let server = Server::start(&[
-            ("TRUNKLINE__SERVER__LISTEN", &listen),
+        let base_url = carriers.url();
+        let mut settings: Vec<(&str, &str)> = vec![
+            ("TRUNKLINE__SERVER__LISTEN", listen.as_str()),
             ("TRUNKLINE__SERVER__PUBLIC_URL", &public),
             ("TRUNKLINE__TWILIO__ACCOUNT_SID", &sid),
             ("TRUNKLINE__TWILIO__AUTH_TOKEN", TOKEN),
-            ("TRUNKLINE__TWILIO__BASE_URL", &carriers.url()),
+            ("TRUNKLINE__TWILIO__BASE_URL", &base_url),
             ("TRUNKLINE__TWILIO__FROM", "+918000000002"),
             ("TRUNKLINE__TWILIO__CALLS_PER_SECOND", "50"),
-            ("TRUNKLINE__SWEEP__EVERY_MS", "1000"),
             ("TRUNKLINE__EXOTEL__ACCOUNT_SID", "acme1"),
             ("TRUNKLINE__EXOTEL__API_KEY", "key"),
             ("TRUNKLINE__EXOTEL__API_TOKEN", "token"),
-            ("TRUNKLINE__EXOTEL__BASE_URL", &carriers.url()),
+            ("TRUNKLINE__EXOTEL__BASE_URL", &base_url),
             ("TRUNKLINE__EXOTEL__FROM", "08000000002"),
             ("TRUNKLINE__OUTBOUND__DEFAULT_COUNTRY", "IN"),
             ("TRUNKLINE__OUTBOUND__CALLS_PER_MINUTE", "0"),
-        ]);
+        ];
+        settings.extend(more);
+        let server = Server::start(&settings);
         Self { runtime, carriers, server }
     }
 
