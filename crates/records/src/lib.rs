@@ -2,6 +2,7 @@
 //! closed, and the closed list of reasons for which a call ends.
 //! Pure values: the store writes them, the control plane shows them.
 
+mod after;
 mod dial;
 mod end_reason;
 mod forget;
@@ -11,6 +12,7 @@ mod record;
 mod stale;
 mod status;
 
+pub use after::{AfterRules, Errand, ErrandKind, after_end, newly_due};
 pub use dial::{DialRules, Refusal, Spent};
 pub use end_reason::EndReason;
 pub use forget::{Kept, same_number};
