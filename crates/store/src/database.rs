@@ -2,10 +2,12 @@
 //! place where its record lies; this is made from them and from carriers' callbacks, and lives without a call ever
 //! waiting for it.
 
+mod alerts;
 mod error;
 mod jobs;
 mod operation;
 mod postgres;
+mod purge;
 mod schema;
 mod sqlite;
 mod values;
@@ -14,12 +16,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use records::{CallEvent, CallRecord, Kept, Spent};
+use records::{AfterRules, CallEvent, CallRecord, Kept, Spent};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::error::DatabaseError;
 use self::operation::On;
+pub use self::purge::{Purged, TooOld};
 pub use self::values::{
     ApiKey, Applied, CallFilter, CallSummary, CallbackHealth, DatabaseOptions, Idempotency, InboxEntry,
     Intent, Scope, StoredEvent, Which,
@@ -44,6 +47,8 @@ struct Shared {
     /// Why it is not open.
     fault: Mutex<DatabaseError>,
     latest: watch::Sender<i64>,
+    /// What calls leave to be done.
+    rules: Mutex<Arc<AfterRules>>,
     stop: CancellationToken,
     _stopped: DropGuard,
 }
@@ -78,6 +83,7 @@ impl Database {
                 engine: OnceLock::new(),
                 fault: Mutex::new(DatabaseError::Unavailable("it is being opened".to_owned())),
                 latest: watch::Sender::new(0),
+                rules: Mutex::default(),
                 _stopped: stop.clone().drop_guard(),
                 stop,
             }),
@@ -97,6 +103,15 @@ impl Database {
         let last = self.read(operation::LastEvent {}).await?;
         tell_here(&self.shared.latest, last);
         Ok(())
+    }
+
+    /// From now on, calls that end leave what these rules say to be done, as jobs in the transaction that ends them.
+    pub fn after_calls(&self, rules: AfterRules) {
+        *self.shared.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    fn rules(&self) -> Arc<AfterRules> {
+        self.shared.rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Which it is.
@@ -128,7 +143,8 @@ impl Database {
         call: &CallRecord,
         once: Option<&Idempotency>,
     ) -> Result<Intent, DatabaseError> {
-        self.write(operation::Intend { call: call.clone(), once: once.cloned() }).await
+        let (call, once, rules) = (call.clone(), once.cloned(), self.rules());
+        self.write(operation::Intend { call, once, rules }).await
     }
 
     /// What became of a request that must not be repeated, when it was made before; keeps nothing.
@@ -156,13 +172,13 @@ impl Database {
         events: Vec<CallEvent>,
         callback: Option<InboxEntry>,
     ) -> Result<Applied, DatabaseError> {
-        self.write(operation::Apply { which: which.clone(), events, callback }).await
+        self.write(operation::Apply { which: which.clone(), events, callback, rules: self.rules() }).await
     }
 
     /// Takes a record in as the media socket's side has it, seen `at`. Makes the call when neither its id nor the
     /// carrier's is known.
     pub async fn take_in(&self, record: &CallRecord, at: Timestamp) -> Result<Applied, DatabaseError> {
-        self.write(operation::TakeIn { record: record.clone(), at }).await
+        self.write(operation::TakeIn { record: record.clone(), at, rules: self.rules() }).await
     }
 
     /// Notes a callback that was refused.

@@ -196,6 +196,17 @@ impl Store {
         self.shared.news.clone()
     }
 
+    /// How many calls and callbacks wait to be taken into the database.
+    pub async fn backlog(&self) -> std::io::Result<u64> {
+        let layout = self.layout.clone();
+        let count = move || {
+            let waiting = crate::spool::waiting(&layout.spool())?.len();
+            Ok(waiting + read::names(&layout.pending())?.len())
+        };
+        let count = tokio::task::spawn_blocking(count).await.map_err(std::io::Error::other)?;
+        count.map(|count| count as u64)
+    }
+
     /// How the store is.
     pub fn health(&self) -> Health {
         let now = self.shared.base.elapsed();

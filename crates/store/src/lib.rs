@@ -49,7 +49,7 @@ mod writer;
 pub use archive::Archive;
 pub use database::{
     ApiKey, Applied, CallFilter, CallSummary, CallbackHealth, Database, DatabaseError, DatabaseOptions,
-    Idempotency, InboxEntry, Intent, Scope, StoredEvent, Which,
+    Idempotency, InboxEntry, Intent, Purged, Scope, StoredEvent, TooOld, Which,
 };
 pub use fault::{Fault, NoFault};
 pub use forget::{Erased, ForgetError, Forgetter};

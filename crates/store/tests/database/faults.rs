@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use store::{CallFilter, Database, DatabaseError, DatabaseOptions};
 
 use crate::make::{at, id, over};
@@ -33,22 +34,29 @@ async fn a_newer_schema_is_refused_in_clear_words() {
 #[tokio::test]
 async fn a_copy_is_kept_before_the_schema_changes() {
     let place = Place::sqlite().await;
-    let database = place.open().await;
-    database.take_in(&over(id(0, 1), "CA1"), at(40)).await.unwrap();
-    database.close().await;
-    let copy = file(&place).with_extension("db.before-1");
-    assert!(!copy.exists(), "a new file needs no copy");
-    // As the program left it that knew no jobs.
-    let mut connection = beside(&place).await;
-    sqlx::query("DELETE FROM trunkline_schema WHERE version = 2").execute(&mut connection).await.unwrap();
-    sqlx::query("DROP TABLE jobs").execute(&mut connection).await.unwrap();
+    // As the first program left it.
+    let options = SqliteConnectOptions::new().filename(file(&place)).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    let mut first = sqlx::migrate!("./migrations");
+    first.migrations.to_mut().retain(|migration| migration.version == 1);
+    first.dangerous_set_table_name("trunkline_schema");
+    first.run(&mut connection).await.unwrap();
+    sqlx::query(
+        "INSERT INTO calls (id, carrier, carrier_call_id, direction, status, is_final, agent, started_at)
+         VALUES ('call_1', 'twilio', 'CA1', 'inbound', 'completed', 1, 'desk', 0)",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
     connection.close().await.unwrap();
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(file(&place), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let copy = file(&place).with_extension("db.before-1");
     let database = place.open().await;
     assert!(database.enqueue("fetch", "a", "{}", at(0)).await.unwrap());
     let mut kept = SqliteConnection::connect(copy.to_str().unwrap()).await.unwrap();
     let calls: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM calls").fetch_one(&mut kept).await.unwrap();
     assert_eq!(calls, 1);
-    use std::os::unix::fs::PermissionsExt as _;
     for path in [copy, file(&place)] {
         assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }

@@ -8,8 +8,11 @@ mod inbox;
 mod intake;
 mod jobs;
 mod keys;
+mod killed;
 mod make;
 mod place;
+mod purge;
+mod work;
 
 /// Runs each test of a module on both databases.
 macro_rules! on_both {

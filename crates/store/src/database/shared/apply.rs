@@ -1,8 +1,10 @@
 //! Words about a call, taken in. They come from carriers, from the media socket's side and from the sweep, and may
 //! come before the call is known: then they wait, and are taken in with its row.
 
-use records::{CallEvent, CallRecord, CallStatus, Change, Fact, Spent, Witness};
+use jiff::Timestamp;
+use records::{AfterRules, CallEvent, CallRecord, CallStatus, Change, Fact, Spent, Witness};
 
+use super::errands::leave;
 use super::save::{begin_attempt, create, keep_events, load, locate, save};
 use super::{Connection, Db, Result, json, numbers, parse};
 use crate::database::operation::{Answer, Apply, Intend, On, Recall, Spend, TakeIn};
@@ -45,7 +47,7 @@ impl On<Db> for Intend {
         let fact = Fact::Status { status, reason: None, detail: String::new() };
         let intent = CallEvent { at: self.call.started_at, from: Witness::Socket, fact };
         keep_events(connection, &self.call.id, vec![(intent, status)]).await?;
-        settle(connection, self.call.clone()).await?;
+        settle(connection, self.call.clone(), &self.rules).await?;
         Ok(Intent::New)
     }
 }
@@ -131,9 +133,11 @@ impl On<Db> for Apply {
             }
         }
         match call {
-            Some(id) => take(connection, &id, self.events.clone()).await,
+            Some(id) => take(connection, &id, self.events.clone(), &self.rules).await,
             None => {
-                wait(connection, &self.which, &self.events, inbox).await?;
+                let kept_at = self.callback.as_ref().map(|entry| entry.received_at);
+                let kept_at = kept_at.or(self.events.iter().map(|event| event.at).max());
+                wait(connection, &self.which, &self.events, (inbox, kept_at)).await?;
                 Ok(Applied { record: None, changes: Vec::new(), is_repeated: false })
             }
         }
@@ -150,7 +154,7 @@ impl On<Db> for TakeIn {
             Err(_) => None,
         };
         if let Some(id) = known {
-            return take(connection, &id, events).await;
+            return take(connection, &id, events, &self.rules).await;
         }
         let carrier = Which::Carrier { carrier: told.carrier.clone(), id: told.carrier_call_id.clone() };
         if let Some(id) = locate(connection, &carrier).await? {
@@ -159,13 +163,13 @@ impl On<Db> for TakeIn {
                 .bind(&id)
                 .execute(&mut *connection)
                 .await?;
-            return take(connection, &id, events).await;
+            return take(connection, &id, events, &self.rules).await;
         }
         create(connection, &CallRecord::new(&*told.id, &*told.carrier, told.started_at)).await?;
-        let taken = take(connection, &told.id, events).await?;
+        let taken = take(connection, &told.id, events, &self.rules).await?;
         let record = match taken.record {
             // Words may have waited for the id itself, which no change of the record tells.
-            Some(record) => Some(settle(connection, record).await?),
+            Some(record) => Some(settle(connection, record, &self.rules).await?),
             None => None,
         };
         Ok(Applied { record, ..taken })
@@ -173,13 +177,18 @@ impl On<Db> for TakeIn {
 }
 
 /// Takes words about a known call in, and those that waited for what they tell.
-async fn take(connection: &mut Connection, id: &str, events: Vec<CallEvent>) -> Result<Applied> {
+async fn take(
+    connection: &mut Connection,
+    id: &str,
+    events: Vec<CallEvent>,
+    rules: &AfterRules,
+) -> Result<Applied> {
     let Some(before) = load(connection, id).await? else {
         return Err(super::DatabaseError::Failed(format!("{id} has lost its record")));
     };
-    let (record, changes) = apply(connection, &before, events).await?;
+    let (record, changes) = apply(connection, &before, events, rules).await?;
     let is_named = record.carrier_call_id != before.carrier_call_id;
-    let record = if is_named { settle(connection, record).await? } else { record };
+    let record = if is_named { settle(connection, record, rules).await? } else { record };
     Ok(Applied { record: Some(record), changes, is_repeated: false })
 }
 
@@ -187,6 +196,7 @@ async fn apply(
     connection: &mut Connection,
     before: &CallRecord,
     events: Vec<CallEvent>,
+    rules: &AfterRules,
 ) -> Result<(CallRecord, Vec<Change>)> {
     let mut record = before.clone();
     let mut changes = Vec::with_capacity(events.len());
@@ -200,6 +210,7 @@ async fn apply(
     }
     if record != *before {
         save(connection, before, &record).await?;
+        leave(connection, (before, &record), rules).await?;
     }
     keep_events(connection, &record.id, told).await?;
     Ok((record, changes))
@@ -208,7 +219,11 @@ async fn apply(
 type Waited = (i64, String, Option<i64>);
 
 /// Takes in what waited for this call, by our id or by the carrier's, in the order in which it came.
-async fn settle(connection: &mut Connection, mut record: CallRecord) -> Result<CallRecord> {
+async fn settle(
+    connection: &mut Connection,
+    mut record: CallRecord,
+    rules: &AfterRules,
+) -> Result<CallRecord> {
     loop {
         let waited: Vec<Waited> = sqlx::query_as(
             "SELECT seq, events, callback FROM waiting
@@ -224,7 +239,7 @@ async fn settle(connection: &mut Connection, mut record: CallRecord) -> Result<C
         }
         for (seq, events, callback) in waited {
             let events = parse("words that wait for a call", &events)?;
-            record = apply(connection, &record, events).await?.0;
+            record = apply(connection, &record, events, rules).await?.0;
             sqlx::query("UPDATE callbacks SET call = $1 WHERE seq = $2")
                 .bind(&record.id)
                 .bind(callback)
@@ -258,7 +273,7 @@ async fn wait(
     connection: &mut Connection,
     which: &Which,
     events: &[CallEvent],
-    callback: Option<i64>,
+    (callback, kept_at): (Option<i64>, Option<Timestamp>),
 ) -> Result<()> {
     let (call, carrier, carrier_call_id) = match which {
         Which::Id(id) => (Some(id.to_string()), None, None),
@@ -266,8 +281,8 @@ async fn wait(
     };
     let seq = numbers(connection, 1).await?;
     sqlx::query(
-        "INSERT INTO waiting (seq, call, carrier, carrier_call_id, events, callback)
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO waiting (seq, call, carrier, carrier_call_id, events, callback, kept_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(seq)
     .bind(call)
@@ -275,6 +290,7 @@ async fn wait(
     .bind(carrier_call_id)
     .bind(json(&events)?)
     .bind(callback)
+    .bind(kept_at.map(Timestamp::as_microsecond))
     .execute(connection)
     .await?;
     Ok(())
