@@ -262,6 +262,11 @@ pub trait Rest: Send + Sync {
     /// What it says.
     fn seen(&self, now: jiff::Timestamp, answer: RestAnswer<'_>) -> Result<Seen, RestFault>;
 
+    /// How long after a call's end what comes late is known: what it took and cost.
+    fn details_after(&self) -> Duration {
+        Duration::from_secs(300)
+    }
+
     /// To look for a call that may have been dialled; `since` is shortly before it was, by enough to forgive clocks
     /// that differ.
     fn find(&self, dial: &Dial, since: jiff::Timestamp) -> RestRequest;

@@ -221,6 +221,10 @@ impl Rest for ExotelRest {
         Ok(seen(now, &call))
     }
 
+    fn details_after(&self) -> Duration {
+        Duration::from_secs(FILLED_S)
+    }
+
     fn find(&self, dial: &Dial, since: Timestamp) -> RestRequest {
         let until = since.checked_add(DIAL_WINDOW).unwrap_or(since);
         let query = form_urlencoded::Serializer::new(String::new())
