@@ -14,7 +14,7 @@ use providers::elevenlabs::webhook::{Conversation, PostCall, SIGNATURE_HEADER, p
 use records::{CallEvent, Fact, Witness};
 use secrecy::SecretString;
 use serde_json::json;
-use store::{CallId, Database, InboxEntry, Which};
+use store::{CallId, Database, DatabaseError, InboxEntry, Which};
 
 /// Where it comes in.
 const PATH: &str = "/elevenlabs/post-call";
@@ -23,6 +23,8 @@ const LARGEST_BODY: usize = 64 << 20;
 /// What it is called in the inbox.
 const VENDOR: &str = "elevenlabs";
 const KIND: &str = "post_call";
+/// After which nothing more is told of a conversation.
+const FINAL: [&str; 2] = ["done", "failed"];
 
 /// What the webhook needs.
 struct Desk {
@@ -70,19 +72,9 @@ impl Desk {
             tracing::info!(conversation = conversation.id, "a conversation of no call of ours is over");
             return StatusCode::OK;
         };
-        let fields = fields(conversation);
-        let entry = InboxEntry {
-            carrier: VENDOR.to_owned(),
-            kind: KIND.to_owned(),
-            key: format!("{}:{}", conversation.id, conversation.status),
-            received_at: now,
-            // Not what was said, nor what was found: that lies with the call.
-            body: json!({ "conversation_id": conversation.id, "status": conversation.status }).to_string(),
-        };
-        let event = CallEvent { at: now, from: Witness::Carrier, fact: Fact::AgentReport { fields } };
-        match self.database.apply(&Which::Id(call), vec![event], Some(entry)).await {
-            Ok(applied) => {
-                let repeated = applied.is_repeated;
+        match keep(&self.database, call, conversation, now).await {
+            Ok(is_news) => {
+                let repeated = !is_news;
                 tracing::info!(call_id = %call, conversation = conversation.id, repeated, "an agent has told of a call");
                 StatusCode::OK
             }
@@ -92,6 +84,43 @@ impl Desk {
             }
         }
     }
+}
+
+/// Keeps what is told of a conversation with its call, whoever told it. Says whether it is news: the same again changes
+/// nothing.
+pub(crate) async fn keep(
+    database: &Database,
+    call: CallId,
+    conversation: &Conversation,
+    now: Timestamp,
+) -> Result<bool, DatabaseError> {
+    let entry = InboxEntry {
+        carrier: VENDOR.to_owned(),
+        kind: KIND.to_owned(),
+        key: key(&conversation.id, &conversation.status),
+        received_at: now,
+        // Not what was said, nor what was found: that lies with the call.
+        body: json!({ "conversation_id": conversation.id, "status": conversation.status }).to_string(),
+    };
+    let fact = Fact::AgentReport { fields: fields(conversation) };
+    let event = CallEvent { at: now, from: Witness::Carrier, fact };
+    let applied = database.apply(&Which::Id(call), vec![event], Some(entry)).await?;
+    Ok(!applied.is_repeated)
+}
+
+/// Whether the last word on a conversation of this call has come.
+pub(crate) async fn has_told(
+    database: &Database,
+    call: CallId,
+    conversation: &str,
+) -> Result<bool, DatabaseError> {
+    let last = FINAL.map(|status| key(conversation, status));
+    let told = database.callbacks(call).await?;
+    Ok(told.iter().any(|told| told.carrier == VENDOR && told.kind == KIND && last.contains(&told.key)))
+}
+
+fn key(conversation: &str, status: &str) -> String {
+    format!("{conversation}:{status}")
 }
 
 /// What is kept of a conversation beside what the call itself knows.

@@ -1,6 +1,7 @@
 //! The control plane: whether the server lives and is ready, what it measures, and the calls that it keeps.
 //! It sees the data plane only through [`DataPlane`], so that the two can run as one process or as several.
 
+mod alerts;
 mod api;
 mod auth;
 mod callbacks;
@@ -8,6 +9,7 @@ pub mod carrier;
 mod elevenlabs;
 mod health;
 mod heartbeat;
+pub mod jobs;
 mod key;
 mod outbound;
 mod problem;
@@ -25,6 +27,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use alerts::{Alerts, Watch};
 pub use auth::{Access, Door};
 pub use callbacks::CallbackSecrets;
 pub use elevenlabs::post_call_route;
@@ -138,6 +141,9 @@ fn routes() -> OpenApiRouter<Arc<Control>> {
         .routes(routes!(outbound::routes::hang_up))
         .routes(routes!(outbound::routes::sweep))
         .routes(routes!(callbacks::health::webhooks))
+        .routes(routes!(alerts::routes::alerts))
+        .routes(routes!(jobs::routes::list))
+        .routes(routes!(jobs::routes::retry))
         .routes(routes!(api::recording::recording))
         .routes(routes!(api::events::events))
         .layer(Extension(api::events::Listeners::default()))

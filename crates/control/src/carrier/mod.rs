@@ -25,6 +25,7 @@ use tokio::time::Instant;
 pub use check::{Finding, Wanted, check};
 pub use form::{FormFault, form_pairs};
 use pace::Pace;
+pub(crate) use send::builder;
 use send::{Lost, Sender};
 
 /// How long a request that only asks may take, or one that may be repeated.

@@ -4,6 +4,7 @@
 
 mod answer;
 mod ask;
+mod details;
 mod hang_up;
 mod place;
 pub(crate) mod request;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::DataPlane;
 use crate::carrier::Client;
 
+pub(crate) use details::Late;
 pub use sweep::{SweepReport, SweptCall};
 
 /// What the operator set about placing calls and closing dead ones.

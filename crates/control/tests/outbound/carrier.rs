@@ -72,6 +72,13 @@ impl Fake {
         self.0.lock().unwrap().hang_ups.clone()
     }
 
+    /// A call that it knows, over; what it took and cost once that is known.
+    pub(crate) fn tells(&self, sid: &str, duration: Option<&str>, price: Option<&str>) {
+        let mut call = call_body(sid, "completed", &BTreeMap::new());
+        (call["duration"], call["price"]) = (json!(duration), json!(price));
+        self.0.lock().unwrap().calls.insert(sid.to_owned(), call);
+    }
+
     /// A call that it knows, in this state.
     pub(crate) fn knows(&self, sid: &str, status: &str) {
         self.0.lock().unwrap().calls.insert(sid.to_owned(), call_body(sid, status, &BTreeMap::new()));

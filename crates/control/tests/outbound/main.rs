@@ -5,5 +5,6 @@
 mod acting;
 mod callbacks;
 mod carrier;
+mod late;
 mod scene;
 mod stale;
