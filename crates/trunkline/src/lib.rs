@@ -16,6 +16,7 @@ mod speech;
 mod tables;
 mod terminal;
 mod vendors;
+mod work;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -24,6 +24,7 @@ use crate::failure::Failure;
 use crate::keeping;
 use crate::tables::Tables;
 use crate::vendors::Vendors;
+use crate::work::Running;
 
 /// How often the certificate's files are looked at.
 const TLS_WATCH: Duration = Duration::from_secs(5);
@@ -42,6 +43,7 @@ pub(crate) struct Server {
     tls: Option<Arc<Tls>>,
     vendors: Arc<Vendors>,
     board: Arc<Board>,
+    work: Running,
     heartbeat: Heartbeat,
     running: Mutex<Config>,
     stop: CancellationToken,
@@ -136,6 +138,7 @@ impl Server {
         let rings = Duration::from_millis(config.outbound.ring_ms) + ANSWERED;
         let plane: Arc<dyn DataPlane> = Arc::new(Plane(gateway.clone(), rings));
         let outbound = carriers::outbound(&config, database.clone(), plane.clone())?;
+        let work = Running::start(&config, (&store, &database), &outbound, board.clone(), &stop)?;
         let control = Control {
             store: store.clone(),
             database: database.clone(),
@@ -151,7 +154,7 @@ impl Server {
         let routes = gateway
             .router()
             .merge(after_calls.unwrap_or_default())
-            .merge(control::router(control, gateway::documented()));
+            .merge(work.alerts().show_on(control::router(control, gateway::documented())));
         if let Some(tls) = &tls {
             tokio::spawn(tls.clone().watch(TLS_WATCH, stop.clone()));
         }
@@ -174,6 +177,7 @@ impl Server {
             tls,
             vendors,
             board,
+            work,
             heartbeat,
             running: Mutex::new(config),
             stop,
@@ -214,6 +218,7 @@ impl Server {
         self.gateway.render_ahead();
         self.vendors.watch(config);
         self.board.configure(config.vendors.clone());
+        self.work.configure(config);
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let left = needs_restart(&running, config);
         running.agents.clone_from(&config.agents);
@@ -238,6 +243,7 @@ impl Server {
         if !matches!(flushed, Ok(true)) {
             tracing::error!("not all records could be written");
         }
+        self.work.stop(LAST_WRITES).await;
         self.tables.stop(LAST_WRITES).await;
     }
 }
@@ -355,6 +361,7 @@ fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("health", running.health != wanted.health),
         ("outbound", running.outbound != wanted.outbound),
         ("sweep", running.sweep != wanted.sweep),
+        ("alerts", running.alerts.differs(&wanted.alerts)),
         ("api", running.api != wanted.api),
         ("default_agent", running.default_agent != wanted.default_agent),
     ]

@@ -20,6 +20,9 @@ pub(super) fn check(config: &Config, place: impl Fn(&str) -> String) -> Vec<Prob
     server(config, &mut add);
     acting(config, &mut add);
     accounts(config, &mut add);
+    for (key, what) in config.alerts.problems() {
+        add(&format!("alerts.{key}"), what);
+    }
     if !config.agents.contains_key(&config.default_agent) {
         let names: Vec<&str> = config.agents.keys().map(String::as_str).collect();
         add("default_agent", no_such("agent", &config.default_agent, &names));

@@ -135,6 +135,12 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("sweep.after_ms", "For how long a call shows no sign of life before its carrier is asked after it."),
     key("sweep.every_ms", "How often silent calls are looked for. 0: only when told to."),
+    key("alerts.webhook_url", "Secret. Where the beginning and the end of each alert is posted."),
+    key(
+        "alerts.webhook_secret",
+        "Secret. `whsec_` and base64: what is posted is signed with it, as the Standard Webhooks text has it.",
+    ),
+    key("alerts.webhook_secret_file", "A file that holds it."),
     key("keys.elevenlabs_agent", "The id of the ElevenLabs agent."),
     key(
         "keys.elevenlabs_webhook",

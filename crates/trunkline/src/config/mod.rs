@@ -3,6 +3,7 @@
 
 mod acting;
 mod agent;
+mod alerts;
 mod aliases;
 pub(crate) mod builtin;
 mod check;

@@ -106,6 +106,13 @@ fn who_answers_is_talked_with_over_either_carrier() {
         let record = scene.ended(1, &call);
         assert_eq!(field(&record, "status"), "completed", "{record}");
         assert_eq!(field(&record, "direction"), "outbound", "{record}");
+        if carrier == "twilio" {
+            // What it costs is known later, and asked for then.
+            let (_, page) = scene.server.ask("GET", "/api/v1/jobs", "");
+            let jobs = page["jobs"].as_array().expect("a list of jobs");
+            let late = jobs.iter().find(|job| job["kind"] == "fetch_details" && job["key"] == *call);
+            assert_eq!(late.expect("the call leaves work")["state"], "waiting", "{page}");
+        }
         let ledger = scene.carriers.ledger();
         let dials = ledger.dials();
         assert_eq!((dials.len(), dials[0].1.as_str()), (1, "+919800000001"));
