@@ -176,7 +176,7 @@ async fn over(database: &Database, call: CallId) {
 fn handlers(database: &Database, accounts: Vec<DialectOptions>) -> Handlers {
     let nobody = std::sync::Arc::new(Nobody);
     let outbound = Outbound::new(OutboundOptions::default(), Vec::new(), database.clone(), nobody);
-    let conversations = Conversations::new(accounts).unwrap();
+    let conversations = Conversations::new(accounts);
     Work { database: database.clone(), outbound, conversations, receiver: None }.handlers()
 }
 

@@ -42,8 +42,7 @@ impl Running {
         vendors: Arc<dyn Vendors>,
         stop: &CancellationToken,
     ) -> Result<Self, Failure> {
-        let conversations = Conversations::new(conversation_accounts(config))
-            .map_err(|error| Failure::failed(error.to_string()))?;
+        let conversations = Conversations::new(conversation_accounts(config));
         let receiver = receiver(config)?;
         let work = Work {
             database: database.clone(),

@@ -1,7 +1,7 @@
 //! An agent's conversation at ElevenLabs, fetched where no post-call webhook came: webhooks are not sent again unless
 //! the account asks for that, so this is the net under them (ElevenLabs' reference of post-call webhooks).
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -24,18 +24,23 @@ const LARGEST: usize = 8 << 20;
 /// The accounts whose conversations can be fetched. Cloning gives another handle of the same.
 #[derive(Clone)]
 pub struct Conversations {
-    net: Arc<Net>,
+    /// Made when it is first needed: most servers never do.
+    net: Arc<OnceLock<Net>>,
     accounts: Arc<RwLock<Vec<DialectOptions>>>,
 }
 
 impl Conversations {
     /// Of these accounts. Nothing is connected until it is needed.
-    ///
-    /// # Errors
-    /// When TLS can't be set up.
-    pub fn new(accounts: Vec<DialectOptions>) -> Result<Self, NetError> {
+    pub fn new(accounts: Vec<DialectOptions>) -> Self {
+        Self { net: Arc::default(), accounts: Arc::new(RwLock::new(accounts)) }
+    }
+
+    fn net(&self) -> Result<&Net, NetError> {
+        if let Some(net) = self.net.get() {
+            return Ok(net);
+        }
         let net = Net::new(&NetOptions { connect: CONNECT, ..NetOptions::default() })?;
-        Ok(Self { net: Arc::new(net), accounts: Arc::new(RwLock::new(accounts)) })
+        Ok(self.net.get_or_init(|| net))
     }
 
     /// Of these from now on.
@@ -79,11 +84,9 @@ impl Conversations {
     async fn ask(&self, account: &DialectOptions, id: &str) -> Result<Conversation, JobError> {
         let request = conversation_request(account, id)
             .ok_or_else(|| JobError::Never("this can't be a conversation's id".to_owned()))?;
-        let (status, _, body) = self
-            .net
-            .fetch_up_to(LARGEST, request, WITHIN)
-            .await
-            .map_err(|fault| JobError::Again(fault.to_string()))?;
+        let net = self.net().map_err(|error| JobError::Again(error.to_string()))?;
+        let fetched = net.fetch_up_to(LARGEST, request, WITHIN).await;
+        let (status, _, body) = fetched.map_err(|fault| JobError::Again(fault.to_string()))?;
         match conversation_answer(status, &body) {
             Ok(Some(conversation)) => Ok(conversation),
             Ok(None) => Err(JobError::Never("ElevenLabs knows no such conversation".to_owned())),

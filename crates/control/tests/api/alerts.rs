@@ -126,7 +126,7 @@ impl Scene {
         let database = self.place.database.clone();
         let plane = Arc::new(crate::place::Plane);
         let outbound = Outbound::new(OutboundOptions::default(), Vec::new(), database.clone(), plane);
-        let conversations = Conversations::new(Vec::new()).unwrap();
+        let conversations = Conversations::new(Vec::new());
         Work { database, outbound, conversations, receiver: Some(self.operator.receiver()) }.handlers()
     }
 

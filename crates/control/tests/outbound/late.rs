@@ -10,7 +10,7 @@ use store::jobs::{Handlers, Job, JobError, JobState};
 use crate::scene::{Scene, rules};
 
 fn handlers(scene: &Scene) -> Handlers {
-    let conversations = Conversations::new(Vec::new()).unwrap();
+    let conversations = Conversations::new(Vec::new());
     let (database, outbound) = (scene.database.clone(), scene.outbound.clone());
     Work { database, outbound, conversations, receiver: None }.handlers()
 }
