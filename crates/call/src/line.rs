@@ -30,6 +30,7 @@ impl Call {
                         self.phase.take_early();
                     }
                     self.rate = start.rate;
+                    self.bring(&start.custom);
                     self.answer(at, false, out);
                 } else {
                     out.push(Output::Event(Event::Ignored { what: "a second start".to_owned() }));

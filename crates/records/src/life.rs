@@ -219,7 +219,10 @@ impl CallRecord {
     fn talk(&mut self, at: Timestamp, from: Witness, told: Self) {
         self.status(told.started_at, from, CallStatus::InProgress);
         if let (Some(ended), Some(reason)) = (told.ended_at, told.end_reason) {
-            self.status(ended, from, reason.status());
+            // One that was handed on lives on at its carrier, which says when it is over.
+            if !(reason == EndReason::Transferred && told.status == CallStatus::InProgress) {
+                self.status(ended, from, reason.status());
+            }
             self.end(ended, from, reason, told.end_detail.clone());
         }
         self.direction = self.direction.max(told.direction);
