@@ -48,6 +48,7 @@ pub(super) async fn live(world: World, sid: String, manner: Manner) {
         Some(settings.twilio.token.clone()),
     );
     line.detour.clone_from(&settings.detour);
+    (line.rings, line.longest_ring) = (settings.pace.ring, settings.pace.longest_ring);
     let account = Account::of(&CallPlan::twilio("", line.clone()), &line);
     let sender = Sender::Twilio(Box::new(account.clone()));
     let posting = Posting::begin(sender, manner.callbacks, world.ledger().clone(), sid.clone());
