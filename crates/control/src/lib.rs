@@ -14,6 +14,7 @@ mod problem;
 mod providers;
 mod recorder;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::{Extension, Router, middleware};
@@ -49,7 +50,8 @@ pub trait DataPlane: Send + Sync {
     fn live(&self) -> Vec<Alive>;
     /// Ends a call that runs here; its record then has the reason `operator`. False when none of this id runs here.
     fn end(&self, call: CallId) -> bool;
-    /// Tells a call that runs here who picked up. False when none of this id runs here.
+    /// Tells a call who picked up; one that has not started here yet is told when it does. False when none of this id
+    /// runs here.
     fn answered_by(&self, call: CallId, by: AnsweredBy) -> bool;
     /// The agent of calls that ask for none.
     fn default_agent(&self) -> String {
@@ -64,6 +66,11 @@ pub trait DataPlane: Send + Sync {
     fn media_url(&self, _call: CallId, _agent: &str) -> Option<String> {
         None
     }
+    /// Says what a call brings along that is about to be dialled, for a carrier that can't be given it: no value of it
+    /// stands in a URL then.
+    fn expect(&self, _call: CallId, _variables: BTreeMap<String, String>) {}
+    /// Says under which id its carrier took such a call.
+    fn known_as(&self, _call: CallId, _carrier: &str, _carrier_call_id: &str) {}
 }
 
 /// A call that runs.

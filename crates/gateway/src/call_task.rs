@@ -4,7 +4,7 @@
 mod act;
 mod carrier;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +63,8 @@ struct Seat {
     _place: Option<OwnedSemaphorePermit>,
     /// Who picked up, where that was known before the socket came.
     answered_by: Option<AnsweredBy>,
+    /// What the call brings along beside what its stream says.
+    variables: BTreeMap<String, String>,
 }
 
 /// The carrier's side of the call.
@@ -135,7 +137,13 @@ impl CallTask {
             counts: Counts::default(),
             scratch: (Vec::new(), VecDeque::new()),
             ended: None,
-            seat: Seat { session, control, _place: place, answered_by: known.answered_by },
+            seat: Seat {
+                session,
+                control,
+                _place: place,
+                answered_by: known.answered_by,
+                variables: known.variables,
+            },
             gateway,
             agent,
         };
@@ -152,11 +160,12 @@ impl CallTask {
         tracing::info!(carrier_call_id = %self.seat.session.call, agent = %self.agent.name, "a call begins");
         // Nothing has come yet, but the core's first deadline must be known.
         self.step(Input::Time).await;
-        for read in early {
-            self.read(read).await;
-        }
+        // Before the stream starts: a machine is not to be greeted first.
         if let Some(by) = self.seat.answered_by.take() {
             self.picked_up(by).await;
+        }
+        for read in early {
+            self.read(read).await;
         }
         let mut timer = pin!(tokio::time::sleep_until(self.wanted()));
         while self.ended.is_none() {

@@ -9,7 +9,7 @@ use carriers::UrlFault;
 use carriers::exotel::socket_url;
 use jiff::Timestamp;
 use providers::VoiceSpec;
-use records::{AnsweredBy, EndReason};
+use records::EndReason;
 use store::{CallId, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -18,6 +18,8 @@ use tokio_util::task::TaskTracker;
 use crate::admission::{self, Door};
 use crate::agent::{Agent, Agents};
 use crate::config::Config;
+use crate::expected::Expected;
+use crate::handover::Handovers;
 use crate::metrics::Metrics;
 use crate::prepared::Prepared;
 use crate::sessions::{Control, Sessions};
@@ -36,6 +38,8 @@ pub struct Gateway {
     pub(crate) sessions: Sessions,
     pub(crate) prepared: Prepared,
     pub(crate) door: Door,
+    pub(crate) handovers: Handovers,
+    pub(crate) expected: Expected,
     pub(crate) tasks: TaskTracker,
     agents: ArcSwap<Agents>,
     places: Arc<Semaphore>,
@@ -83,6 +87,8 @@ impl Gateway {
             metrics: Metrics::new(),
             sessions: Sessions::default(),
             prepared: Prepared::default(),
+            handovers: Handovers::default(),
+            expected: Expected::default(),
             tasks: TaskTracker::new(),
             agents: ArcSwap::from_pointee(agents),
             places: Arc::new(Semaphore::new(config.max_calls)),
@@ -146,11 +152,6 @@ impl Gateway {
     /// Ends a live call. False when none of this id is live.
     pub fn end(&self, call: CallId, reason: EndReason) -> bool {
         self.sessions.tell(call, Control::End(reason))
-    }
-
-    /// Tells a live call who picked up. False when none of this id is live.
-    pub fn answered_by(&self, call: CallId, by: AnsweredBy) -> bool {
-        self.sessions.tell(call, Control::AnsweredBy(by))
     }
 
     /// Whether it takes no more calls because the server is about to stop.

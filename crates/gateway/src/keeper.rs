@@ -8,7 +8,7 @@ use audio::SampleRate;
 use call::log::LogWriter;
 use call::{CarrierEvent, Input, Output, RecordState, Settings, Tick};
 use jiff::Timestamp;
-use records::{CallRecord, EndReason};
+use records::{CallRecord, CallStatus, EndReason};
 use store::{CallFiles, CallId, Store};
 
 use self::sound::Sound;
@@ -30,6 +30,8 @@ pub(crate) struct Keeper {
     sound: Sound,
     story: Story,
     changed: bool,
+    /// The call lives on at its carrier after its end here.
+    lives_on: bool,
 }
 
 /// What is kept beside the record.
@@ -61,6 +63,7 @@ impl Keeper {
             lines,
             story: Story::default(),
             changed: false,
+            lives_on: false,
         }
     }
 
@@ -164,13 +167,18 @@ impl Keeper {
         }
     }
 
+    /// Notes that the call is handed on: its carrier says when it is over.
+    pub(crate) const fn lives_on(&mut self) {
+        self.lives_on = true;
+    }
+
     /// Ends the record. What comes after is not kept.
     pub(crate) fn finish(&mut self, reason: EndReason, detail: String, at: Tick) {
         self.flush_log();
         self.settle_usage();
         self.record.ended_at = Some(Timestamp::now());
         self.record.end_reason = Some(reason);
-        self.record.status = reason.status();
+        self.record.status = if self.lives_on { CallStatus::InProgress } else { reason.status() };
         self.record.end_detail = detail;
         let Some(mut files) = self.files.take() else { return };
         self.sound.finish(at, &mut files);

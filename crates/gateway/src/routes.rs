@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::gateway::Gateway;
+use crate::handover::Handover;
 use crate::problem::{Refusal, problem};
 use crate::sessions::{SessionView, key};
 use crate::{admission, masked, twilio, upgrade};
@@ -45,7 +46,10 @@ pub fn documented() -> utoipa::openapi::OpenApi {
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(connect, passthru, twilio::voice, twilio::after, sessions), components(schemas(Refusal)))]
+#[openapi(
+    paths(connect, passthru, twilio::voice, twilio::after, twilio::onward::dialled, sessions),
+    components(schemas(Refusal))
+)]
 struct Documented;
 
 /// The answer to the connect webhook, as [`ConnectAnswer`] writes it.
@@ -81,22 +85,34 @@ async fn connect(State(gateway): State<Arc<Gateway>>, request: Request) -> Respo
 
 /// Exotel tells how a stream ended
 ///
-/// The report joins the call's record. 200 steers the flow to its first branch.
+/// The report joins the call's record. 200 steers the flow to its first branch. With `?transfer=NAME` in the applet's URL
+/// it does so only for a call that its agent handed on to NAME (`*`: to anybody), and 302 steers all others to the second.
 #[utoipa::path(
     method(get, post), path = "/api/v1/exotel/passthru", tag = "carriers",
-    responses((status = 200, description = "Taken; nothing is said.")),
+    params(("transfer" = Option<String>, Query, description = "Asks whether the call was handed on to this name.")),
+    responses(
+        (status = 200, description = "Taken; nothing is said."),
+        (status = 302, description = "Taken; the call was not handed on to this name."),
+    ),
 )]
 async fn passthru(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let began = Instant::now();
     let asked = Asked::read(request).await;
     asked.log("stream report", began);
     let report = StreamReport::parse(&asked.query, asked.content_type(), &asked.body);
+    let wanted = form_urlencoded::parse(asked.query.as_bytes()).find(|(name, _)| name == "transfer");
+    let answer = wanted.map_or(StatusCode::OK, |(_, wanted)| {
+        let call = report.call_sid.as_ref();
+        let handover = call.and_then(|call| gateway.handovers.asked(&key(Carrier::Exotel, call)));
+        let fits = |handover: Handover| wanted == "*" || handover.target.eq_ignore_ascii_case(&wanted);
+        if handover.is_some_and(fits) { StatusCode::OK } else { StatusCode::FOUND }
+    });
     match (&gateway.store, report.call_sid) {
         (Some(store), Some(call)) => store.report(Carrier::Exotel.as_str(), &call, report.stream),
         (Some(_), None) => tracing::warn!("a stream report names no call"),
         (None, _) => {}
     }
-    StatusCode::OK.into_response()
+    answer.into_response()
 }
 
 /// The live calls.

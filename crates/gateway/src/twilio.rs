@@ -1,6 +1,8 @@
 //! Twilio's routes: the voice webhook, what it asks when a stream is over, and the media socket. Nothing of a request is
 //! read or logged before its signature is found right.
 
+pub(crate) mod onward;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -48,6 +50,7 @@ pub(crate) fn routes() -> Router<Arc<Gateway>> {
     Router::new()
         .route(VOICE, get(voice).post(voice))
         .route(AFTER, get(after).post(after))
+        .route(onward::DIALLED, get(onward::dialled).post(onward::dialled))
         .route(MEDIA, get(media))
 }
 
@@ -103,7 +106,7 @@ pub(crate) async fn voice(State(gateway): State<Arc<Gateway>>, request: Request)
 
 /// Twilio asks how a call goes on whose stream is over
 ///
-/// A call that lost its socket is given a new one; any other is over.
+/// A call that lost its socket is given a new one, one that its agent handed on is put through, any other is over.
 #[utoipa::path(
     method(get, post), path = "/twilio/after", tag = "carriers",
     responses(
@@ -130,7 +133,11 @@ pub(crate) async fn after(State(gateway): State<Arc<Gateway>>, request: Request)
             tracing::info!(call_id = %id, "the call has lost its stream and is given a new one");
             connect(&gateway, &signed.address, (id, call, &agent), &[])
         }
-        _ => None,
+        (Some(call), None) => {
+            let handover = gateway.handovers.asked(&key(Carrier::Twilio, call));
+            handover.and_then(|handover| onward::dial(&gateway, &signed, &handover))
+        }
+        (None, _) => None,
     };
     answer(text.unwrap_or_else(twiml::hang_up))
 }

@@ -92,7 +92,7 @@ pub(crate) async fn upgrade(
 fn known(query: &SocketQuery) -> Known {
     let id = query.others.get(PARAMETER).and_then(|id| id.parse().ok());
     let direction = if id.is_some() { Direction::Outbound } else { Direction::Inbound };
-    Known { id, direction, answered_by: None }
+    Known { id, direction, ..Known::default() }
 }
 
 /// The agent that the URL names, else the default one.

@@ -1,18 +1,19 @@
 //! The server put together: agents, data plane, control plane and listener in one process. `serve` runs it for
 //! the world, `demo` for one call.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use audio::SampleRate;
 use control::{Access, Alive, Control, DataPlane, Heartbeat, Recorder};
-use gateway::{Auth, BindError, Gateway, Limits, Listener, Timing, Tls};
+use gateway::{Auth, BindError, Gateway, Limits, Listener, Lookup, Timing, Tls};
 use providers::Health;
 use records::{AnsweredBy, EndReason};
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
-use store::{CallId, Database, DatabaseError, NoFault, OpenError, Store};
+use store::{CallId, Database, DatabaseError, NoFault, OpenError, Store, Which};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -94,6 +95,22 @@ impl DataPlane for Plane {
     fn media_url(&self, call: CallId, agent: &str) -> Option<String> {
         self.0.media_url(call, agent, self.1)
     }
+
+    fn expect(&self, call: CallId, variables: BTreeMap<String, String>) {
+        self.0.expect(call, variables);
+    }
+
+    fn known_as(&self, call: CallId, carrier: &str, carrier_call_id: &str) {
+        self.0.known_as(call, carrier, carrier_call_id);
+    }
+}
+
+/// Where the data plane finds what a call brings along that another process placed.
+fn lookup(database: Database) -> Lookup {
+    Arc::new(move |call| {
+        let database = database.clone();
+        Box::pin(async move { Some(database.call(&Which::Id(call)).await.ok()??.custom) })
+    })
 }
 
 impl Server {
@@ -121,6 +138,7 @@ impl Server {
         let agents = vendors.agents(&config)?;
         let gateway = Gateway::new(data_plane(&config), agents, Some(store.clone()))
             .map_err(|error| Failure::config(error.to_string()))?;
+        gateway.looks_up(lookup(database.clone()));
         let (upkeep, measured) = (recorder.clone(), store.clone());
         let heartbeat = Heartbeat::start(move || {
             upkeep.run_upkeep();

@@ -71,6 +71,9 @@ impl Outbound {
             Intent::New => {
                 tracing::info!(call = checked.record.id, to = checked.to.masked(), "a call is to be dialled");
                 let (outbound, machine) = (self.clone(), asked.machine_detection);
+                if let Ok(call) = checked.record.id.parse() {
+                    self.0.data_plane.expect(call, checked.record.custom.clone());
+                }
                 // A task of its own: whoever asked may hang up and must not cut the dial in two.
                 let dialled = tokio::spawn(async move {
                     let machine = machine.map_or(outbound.0.options.machine, Into::into);
@@ -156,6 +159,9 @@ impl Outbound {
         let status = |status, reason, detail| Fact::Status { status, reason, detail };
         let (events, answer) = match dialled {
             Dialled::Taken { id, status: reached } => {
+                if let Ok(call) = record.id.parse() {
+                    self.0.data_plane.known_as(call, &record.carrier, &id);
+                }
                 let events = vec![
                     said(Witness::Carrier, Fact::CarrierCall { id }),
                     said(Witness::Carrier, status(reached, None, String::new())),

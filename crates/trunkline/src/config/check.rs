@@ -214,6 +214,9 @@ fn agent(under: &str, agent: &Agent, vendors: &VendorTable, add: &mut impl FnMut
     for problem in ToolRunner::new(own).err().into_iter().flatten() {
         add(&at(&format!("tools.{}.{}", problem.tool, problem.key)), problem.why);
     }
+    for (key, problem) in agent.transfer.problems() {
+        add(&at(&format!("transfer.{key}")), problem);
+    }
     for problem in agent.call_settings().problems() {
         add(under, problem);
     }

@@ -25,6 +25,7 @@ pub(crate) const FREE: &[&str] = &[
     "agents.*.tools.*.parameters",
     "agents.*.tools.*.headers",
     "agents.*.tools.*.bound",
+    "agents.*.transfer.to",
 ];
 
 /// Keys that hold lists, which the environment gives with commas.
@@ -421,4 +422,18 @@ pub(crate) const KEYS: &[Key] = &[
         "agents.*.recording.wait_ms",
         "How long an answer is waited for before it is asked again, then taken as no.",
     ),
+    key(
+        "agents.*.transfer.to",
+        "To whom callers may be handed on: a table of names and numbers (+...) or SIP addresses. Dialled over Twilio.",
+    ),
+    key(
+        "agents.*.transfer.usual",
+        "The name that is meant where nobody is named, and by `failure.then`. Unset: the only one, if there is one.",
+    ),
+    key(
+        "agents.*.transfer.caller_id",
+        "The number that they see, one of the carrier's account. Unset: the caller's own, or ours in a placed call.",
+    ),
+    key("agents.*.transfer.ring_ms", "How long they are rung."),
+    key("agents.*.transfer.unreached", "What the caller hears when they are busy or away. Empty: nothing."),
 ];

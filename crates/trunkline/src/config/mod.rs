@@ -14,6 +14,7 @@ mod problem;
 mod schema;
 mod secrets;
 mod show;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
