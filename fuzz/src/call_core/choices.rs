@@ -4,7 +4,7 @@ use audio::SampleRate;
 use call::{
     AgentKind, AnsweringMachine, BUILTIN, BargeIn, Budget, CarrierEvent, Consent, Conversed, Dtmf, DtmfMode,
     Failure, FailureThen, Fault, Filler, FillerKind, Idle, ItemId, Limits, Playout, Recording, Settings,
-    Speculate, Speech, StreamStart, Tool, ToolCall, Tools, Turn, TurnEnd, Usage,
+    Speculate, Speech, StreamStart, Tool, ToolCall, Tools, Transfer, Turn, TurnEnd, Usage,
 };
 
 use super::super::bytes::Bytes;
@@ -110,6 +110,7 @@ fn tools() -> Tools {
         builtin: BUILTIN.map(str::to_owned).to_vec(),
         max_steps: 2,
         declared: vec![declared("look_up", false), declared("book", true)].into(),
+        transfer: Transfer { to: vec!["sales".to_owned()], usual: "sales".to_owned() },
     }
 }
 
