@@ -168,7 +168,7 @@ pub(super) fn settings(bytes: &mut Bytes<'_>) -> Settings {
         recording: Recording {
             // Of bits that are there already, so that older inputs keep their meaning.
             consent: match flags & 0b1010_1000 {
-                0b1010_1000 if !speech_to_speech => Consent::Ask,
+                0b1010_1000 => Consent::Ask,
                 0b0010_1000 => Consent::Announce,
                 0b1000_1000 => Consent::Off,
                 _ => Consent::None,
