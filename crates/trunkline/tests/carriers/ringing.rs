@@ -103,7 +103,7 @@ fn shown(server: &Server, id: &str, is_it: impl Fn(&Value) -> bool) -> Value {
 #[test]
 fn a_call_is_handed_on_and_its_record_tells_how_that_went() {
     for (to, outcome) in
-        [("+12025550123", "completed"), ("+12025559001", "busy"), ("+12025559002", "no-answer")]
+        [("+12025550177", "completed"), ("+12025559001", "busy"), ("+12025559002", "no-answer")]
     {
         let server = handing_on(to);
         let (report, _, _) = phone(&server, "assistant", &["--wait", "30"]);
