@@ -42,7 +42,11 @@ deny: ## Check licences, bans and sources of all dependencies
 
 bench: ready ## Measure speed and size (minutes; wants both cores to itself)
 	$(CARGO) build --release --locked -p trunkline
-	@$(CARGO) run --quiet --release --locked -p trunkline -- bench
+	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+		scripts/with-postgres.sh $(CARGO) run --quiet --release --locked -p trunkline -- bench --postgres; \
+	else \
+		$(CARGO) run --quiet --release --locked -p trunkline -- bench; \
+	fi
 
 conformance: ready ## Play the carrier against our own server and check every rule
 	$(CARGO) build --locked -p trunkline

@@ -2,6 +2,7 @@
 //! them by an ordinary test on stable Rust (`make fuzz-replay`) as well as by libFuzzer (`make fuzz`).
 //! A property that does not hold is a panic.
 
+mod agent_messages;
 mod bytes;
 mod call_core;
 mod carrier_rest;
@@ -12,6 +13,7 @@ mod twilio_decode;
 mod vendor_answers;
 mod wav_read;
 
+pub use agent_messages::agent_messages;
 pub use call_core::call_core;
 pub use carrier_rest::carrier_rest;
 pub use config_file::config_file;
@@ -25,7 +27,8 @@ pub use wav_read::wav_read;
 pub type Target = fn(&[u8]);
 
 /// Every target with the name of its corpus.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
+    ("agent_messages", agent_messages),
     ("call_core", call_core),
     ("carrier_rest", carrier_rest),
     ("config_file", config_file),

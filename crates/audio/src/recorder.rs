@@ -320,13 +320,13 @@ impl StereoRecorder {
         interleaved.resize(begun + 2 * count, 0);
         let given = &mut interleaved[begun..];
         let offset = (from - self.done) as usize;
-        put(given, 0, self.left.range(offset.min(self.left.len())..));
-        put(given, 1, self.right.range(offset.min(self.right.len())..));
+        put(given, 0, part(&self.left, offset, self.left.len()));
+        put(given, 1, part(&self.right, offset, self.right.len()));
         let mut before = 0;
         for frame in &self.frames {
             let late = from.saturating_sub(frame.at).min(frame.samples as u64) as usize;
             let at = frame.at.saturating_sub(from).min(count as u64) as usize;
-            put(&mut given[2 * at..], 0, self.waiting.range(before + late..before + frame.samples));
+            put(&mut given[2 * at..], 0, part(&self.waiting, before + late, before + frame.samples));
             before += frame.samples;
         }
         for (start, until) in &self.paused {
@@ -352,10 +352,23 @@ impl StereoRecorder {
     }
 }
 
+/// The samples of a queue from one up to another, as far as there are any, as the two runs in which they lie.
+fn part(queue: &VecDeque<i16>, from: usize, until: usize) -> [&[i16]; 2] {
+    let (first, second) = queue.as_slices();
+    let run = |samples: &[i16], begins: usize| {
+        let place = |at: usize| at.saturating_sub(begins).min(samples.len());
+        place(from)..place(until.max(from))
+    };
+    [&first[run(first, 0)], &second[run(second, first.len())]]
+}
+
 /// Puts samples into one side of interleaved ones.
-fn put<'a>(interleaved: &mut [i16], side: usize, samples: impl Iterator<Item = &'a i16>) {
-    for (frame, sample) in interleaved.chunks_exact_mut(2).zip(samples) {
-        frame[side] = *sample;
+fn put(interleaved: &mut [i16], side: usize, samples: [&[i16]; 2]) {
+    let mut frames = interleaved.as_chunks_mut::<2>().0.iter_mut();
+    for run in samples {
+        for (sample, frame) in run.iter().zip(frames.by_ref()) {
+            frame[side] = *sample;
+        }
     }
 }
 

@@ -367,3 +367,25 @@ proptest! {
         prop_assert_eq!(written.0, out);
     }
 }
+
+/// Callers' frames of a line that is in order come a little early and late all the time.
+#[test]
+fn a_line_that_is_in_order_is_hardly_written_twice() {
+    const SECONDS: u64 = 60;
+    for jitter_us in [400, 2_000, 8_000] {
+        let (mut random, mut recorder) = (Line(7), StereoRecorder::new(SampleRate::HZ_8000));
+        let (mut piece, mut written, mut next) = (Vec::new(), 0, 130_000);
+        for n in 1..=SECONDS * 50 {
+            let at = n * 20_000 + random.below(jitter_us);
+            recorder.caller(at, &[1000; 160]);
+            if at >= next {
+                next = at + 130_000;
+                piece.clear();
+                recorder.show(at, &mut piece);
+                written += piece.len() as u64 / 2;
+            }
+        }
+        let once = SECONDS * 8_000;
+        assert!(written * 100 <= once * 105, "jitter {jitter_us} us: {written} of {once}");
+    }
+}

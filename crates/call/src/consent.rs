@@ -1,6 +1,7 @@
 //! Whether a call is recorded: the caller is told or asked before the greeting where the settings say so, and a tool
 //! can pause it. Nothing is recorded before the decision, and every doubt means no.
 
+use crate::ears::Ears;
 use crate::phase::{Listening, Phase};
 use crate::reply::{Purpose, Reply};
 use crate::settings::ms;
@@ -133,7 +134,7 @@ impl Tape {
 impl Call {
     /// The call is answered: the caller is told or asked where that is wanted, and greeted after it.
     pub(crate) fn open(&mut self, at: Tick, out: &mut Vec<Output>) {
-        if self.settings.recording.words(&self.settings.language).is_empty() {
+        if self.settings.consent_words().is_empty() {
             return self.greet(at, out);
         }
         self.tape.asking = Some(Asking::default());
@@ -150,7 +151,7 @@ impl Call {
         let Some(asking) = &mut self.tape.asking else { return };
         asking.questions += 1;
         asking.heard = None;
-        let words = settings.recording.words(&settings.language);
+        let words = settings.consent_words();
         self.begin_reply(at, Reply::of(Purpose::Consent, words, None), out);
         if let Some(reply) = self.phase.reply().filter(|reply| reply.purpose == Purpose::Consent) {
             // As for a greeting: it is the call's first speech, and a cold voice takes longer.
@@ -256,6 +257,11 @@ impl Call {
         }
         if let Some(talk) = &mut self.talk {
             talk.caller = None;
+            if self.settings.asks_first() {
+                // The agent has its turn now, and hears the caller from here on.
+                talk.conversation = Some(Box::default());
+                talk.ears = Some(Ears::new(self.rate, &self.settings));
+            }
         }
         let recorded = why.is_yes();
         self.tape.state = if recorded { RecordState::On } else { RecordState::Off };

@@ -216,7 +216,7 @@ pub enum Event {
     },
     /// The call is to be handed on, once the agent's words were heard.
     TransferAsked {
-        /// To whom, in the model's word; empty when it named nobody.
+        /// To whom: one of the configured names, or the model's word where there are none; empty for nobody.
         target: String,
     },
     /// A row of keys is complete.

@@ -38,7 +38,8 @@ impl Call {
         talk.past.failed_turns = talk.past.failed_turns.saturating_add(1);
         let reason = failure.then.reason().filter(|_| talk.past.failed_turns >= failure.after)?;
         if reason == EndReason::Transferred {
-            out.push(Output::Event(Event::TransferAsked { target: String::new() }));
+            let target = self.settings.tools.transfer.usual.clone();
+            out.push(Output::Event(Event::TransferAsked { target }));
         }
         out.push(Output::Event(Event::Closing { reason }));
         Some(reason)
@@ -67,7 +68,8 @@ impl Call {
         let reason = self.settings.failure.then.reason();
         if let Some(reason) = reason {
             if reason == EndReason::Transferred {
-                out.push(Output::Event(Event::TransferAsked { target: String::new() }));
+                let target = self.settings.tools.transfer.usual.clone();
+                out.push(Output::Event(Event::TransferAsked { target }));
             }
             out.push(Output::Event(Event::Closing { reason }));
         }

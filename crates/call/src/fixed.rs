@@ -3,19 +3,22 @@
 
 use crate::Settings;
 use crate::sentence::Sentences;
+use crate::variables::has_places;
 
 impl Settings {
     /// What a voice is asked for word for word in call after call: what it says of recording, greeting, idle prompt, filler, apology,
     /// goodbye.
     pub fn fixed_sentences(&self) -> Vec<String> {
         let mut all = Vec::new();
-        let consent = self.recording.words(&self.language);
+        let consent = self.consent_words();
         let known = [&self.greeting, &self.idle.prompt, &self.filler.text, &self.apology, &self.idle.goodbye];
         for text in std::iter::once(consent).chain(known.map(String::as_str)) {
             let mut sentences = Sentences::default();
             sentences.push(text, |sentence| all.push(sentence));
             sentences.finish(|sentence| all.push(sentence));
         }
+        // Those that a call brings words for are not the same in every call.
+        all.retain(|sentence| !has_places(sentence));
         all
     }
 }

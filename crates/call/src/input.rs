@@ -128,6 +128,10 @@ pub struct StreamStart {
     pub custom: BTreeMap<String, String>,
     /// The stream's rate, both ways.
     pub rate: SampleRate,
+    /// With how many samples in a message the carrier is content, where that is less than a chunk as it is set: an answer
+    /// is then heard as soon as there are so many of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least_chunk: Option<usize>,
 }
 
 /// What a recogniser gives.

@@ -38,6 +38,7 @@ mod timer;
 mod tool;
 mod tools;
 mod turn;
+mod variables;
 mod words;
 
 pub use converse::{Converse, Conversed, ItemId};
@@ -51,8 +52,8 @@ pub use machine::AnsweringMachine;
 pub use output::{Listen, Message, Output, Prompt, RecordState, Recorded, Say, ToCarrier};
 pub use settings::{
     AgentKind, BargeIn, Budget, Consent, Dtmf, DtmfMode, Failure, FailureThen, Filler, FillerKind,
-    GreetingFallback, Idle, Limits, Numbers, Playout, Recording, Settings, Speculate, Speech, Tools, Turn,
-    TurnEnd, Urls,
+    GreetingFallback, Idle, Limits, Numbers, Playout, Recording, Settings, Speculate, Speech, Tools,
+    Transfer, Turn, TurnEnd, Urls,
 };
 pub use tick::{Micros, Tick};
 pub use timer::{Next, Timer};
@@ -63,6 +64,7 @@ pub use tool::{
 
 pub use turn::UNCLEAR;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use audio::SampleRate;
@@ -143,6 +145,13 @@ impl Call {
         matches!(self.phase, Phase::Ended)
     }
 
+    /// The call brings these parameters along, which the words to be said may have places for.
+    fn bring(&mut self, custom: &BTreeMap<String, String>) {
+        if let Some(filled) = self.settings.filled(custom) {
+            self.settings = Arc::new(filled);
+        }
+    }
+
     fn take(&mut self, at: Tick, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Carrier(event) => self.carrier(at, event, out),
@@ -203,7 +212,10 @@ impl Call {
     fn fire(&mut self, at: Tick, timer: Timer, out: &mut Vec<Output>) {
         match timer {
             Timer::Start => self.end(at, EndReason::StartTimeout, "the stream never started", out),
-            Timer::LazyStart => self.answer(at, true, out),
+            Timer::LazyStart => {
+                self.bring(&BTreeMap::new());
+                self.answer(at, true, out);
+            }
             Timer::FirstAudio => self.send_first_silence(at, out),
             Timer::Pace => self.pump(at, out),
             Timer::Reattach => {

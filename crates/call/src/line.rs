@@ -30,7 +30,11 @@ impl Call {
                         self.phase.take_early();
                     }
                     self.rate = start.rate;
+                    self.bring(&start.custom);
                     self.answer(at, false, out);
+                    if let (Some(talk), Some(least)) = (&mut self.talk, start.least_chunk) {
+                        talk.playout.take_less(least);
+                    }
                 } else {
                     out.push(Output::Event(Event::Ignored { what: "a second start".to_owned() }));
                 }

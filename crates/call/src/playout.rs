@@ -22,12 +22,16 @@ pub(crate) use piece::{Gap, Ledger, Marked};
 /// When this little is left with the carrier, a last piece of audio shorter than a chunk is padded and sent
 /// rather than kept for more to join it.
 const GUARD: Micros = Micros::from_ms(60);
+/// What a chunk that is cut short is a multiple of, in samples.
+const STEP: usize = Settings::CHUNK_STEP_BYTES / 2;
 /// Steps in which the level of what is played is kept, for the echo reference.
 const LEVEL_STEP: Micros = Micros::from_ms(100);
 
 pub(crate) struct Playout {
     rate: SampleRate,
     chunk: usize,
+    /// With how many samples a message may go out when the caller is about to hear the last of what was sent.
+    least: usize,
     lead: Micros,
     pieces: VecDeque<Piece>,
     flights: VecDeque<Flight>,
@@ -48,6 +52,7 @@ impl Playout {
         Self {
             rate,
             chunk,
+            least: chunk,
             lead: ms(settings.lead_ms).max(chunk_length),
             pieces: VecDeque::new(),
             flights: VecDeque::new(),
@@ -58,6 +63,11 @@ impl Playout {
             complete: true,
             held: false,
         }
+    }
+
+    /// The carrier is content with messages of so many samples.
+    pub(crate) fn take_less(&mut self, least: usize) {
+        self.least = least.clamp(1, self.chunk);
     }
 
     /// Begins a new reply; what was left of the last one is forgotten.
@@ -265,7 +275,7 @@ impl Playout {
             // As soon as the lead has room for it.
             return Some((self.head + Micros(self.rate.micros(self.chunk))) - self.lead);
         }
-        (whole > 0).then(|| self.head - GUARD)
+        (whole > 0 || all >= self.least).then(|| self.head - GUARD)
     }
 
     fn ready(&self) -> Ready {
@@ -329,13 +339,13 @@ impl Playout {
     /// Gives also whether it holds nothing but filler.
     fn next_chunk(&mut self, start: Tick) -> (Pcm, bool) {
         let mut only_filler = true;
-        let mut chunk = Vec::with_capacity(self.chunk);
-        let fills = self.ready().all >= self.chunk;
+        let (size, fills) = self.next_size();
+        let mut chunk = Vec::with_capacity(size);
         for piece in &mut self.pieces {
             if !piece.done && !fills {
                 break;
             }
-            let take = piece.unsent().min(self.chunk - chunk.len());
+            let take = piece.unsent().min(size - chunk.len());
             if take > 0 {
                 let plays_at = start + Micros(self.rate.micros(chunk.len()));
                 piece.copy(piece.sent..piece.sent + take, &mut chunk);
@@ -344,12 +354,26 @@ impl Playout {
                 piece.sent = to;
                 only_filler &= piece.filler;
             }
-            if !piece.done || chunk.len() == self.chunk {
+            if !piece.done || chunk.len() == size {
                 break;
             }
         }
-        chunk.resize(self.chunk, 0);
+        chunk.resize(size, 0);
         (chunk.into(), only_filler)
+    }
+
+    /// How many samples the next chunk has, and whether there are so many. A chunk that is cut short, where the carrier
+    /// takes that, ends with a whole step; only behind the end of an utterance it is padded to one.
+    fn next_size(&self) -> (usize, bool) {
+        let Ready { whole, all } = self.ready();
+        if all >= self.chunk || self.least == self.chunk {
+            return (self.chunk, all >= self.chunk);
+        }
+        if all >= self.least.max(STEP) && all > whole {
+            return (all / STEP * STEP, true);
+        }
+        let size = whole.next_multiple_of(STEP).min(self.chunk);
+        (size, all >= size)
     }
 
     /// Marks follow the last chunk of their utterance, in order. An utterance without audio gets its mark too
@@ -370,6 +394,50 @@ impl Playout {
         let step = self.rate.samples(LEVEL_STEP.0).max(1);
         for (index, part) in pcm.chunks(step).enumerate() {
             self.levels.push_back((start + Micros(index as u64 * LEVEL_STEP.0), level_db(part)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(playout: &mut Playout, at_ms: u64) -> Vec<usize> {
+        let mut out = Vec::new();
+        playout.pump(Tick(at_ms * 1000), &mut out);
+        out.iter()
+            .filter_map(|output| match output {
+                Output::Carrier(ToCarrier::Media { pcm, .. }) => Some(pcm.len()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// A voice that gives 40 ms of audio at a time, twice as fast as it plays.
+    #[test]
+    fn a_carrier_that_takes_less_gets_the_first_audio_sooner() {
+        for (least, first_at, first) in [(None, 100, 1600), (Some(480), 40, 640)] {
+            let mut playout = Playout::new(SampleRate::HZ_8000, &Settings::default());
+            least.into_iter().for_each(|least| playout.take_less(least));
+            playout.begin();
+            let utterance = UtteranceId(1);
+            playout.expect(utterance, String::new(), "m".to_owned());
+            let mut chunks = Vec::new();
+            for at_ms in (20..=400).step_by(20) {
+                assert!(playout.audio(utterance, SampleRate::HZ_8000, Pcm::silence(320)));
+                chunks.extend(sent(&mut playout, at_ms).into_iter().map(|samples| (at_ms, samples)));
+            }
+            assert_eq!(chunks[0], (first_at, first));
+            assert!(chunks.iter().all(|(_, samples)| samples.is_multiple_of(STEP)), "{chunks:?}");
+            assert!(chunks.iter().any(|(_, samples)| *samples == 1600), "{chunks:?}");
+            // The end: 500 samples more, padded to a step, or to a chunk where the carrier wants one.
+            assert!(playout.audio(utterance, SampleRate::HZ_8000, Pcm::silence(500)));
+            let before: usize = chunks.iter().map(|(_, samples)| samples).sum();
+            playout.done(utterance);
+            playout.complete();
+            let rest: usize = (420..4000).step_by(20).flat_map(|at_ms| sent(&mut playout, at_ms)).sum();
+            let step = if least.is_some() { STEP } else { 1600 };
+            assert_eq!(before + rest, (20 * 320 + 500_usize).next_multiple_of(step));
         }
     }
 }

@@ -6,7 +6,7 @@ mod recording;
 mod turns;
 
 pub use answers::{
-    Budget, Dtmf, DtmfMode, Failure, FailureThen, Filler, FillerKind, Numbers, Speech, Tools, Urls,
+    Budget, Dtmf, DtmfMode, Failure, FailureThen, Filler, FillerKind, Numbers, Speech, Tools, Transfer, Urls,
 };
 pub use recording::{Consent, Recording};
 pub use turns::{BargeIn, Speculate, Turn, TurnEnd};

@@ -69,8 +69,10 @@ impl Talk {
     pub(crate) fn new(rate: SampleRate, settings: &Settings) -> Self {
         Self {
             playout: Playout::new(rate, &settings.playout),
-            ears: settings.agent.listens().then(|| Ears::new(rate, settings)),
-            conversation: settings.converses().then(Box::default),
+            // Whoever can't be understood is not listened to, and then only keys answer.
+            ears: (settings.agent.listens() && (!settings.asks_first() || settings.understands_consent()))
+                .then(|| Ears::new(rate, settings)),
+            conversation: (settings.converses() && !settings.asks_first()).then(Box::default),
             caller: None,
             past: Past::default(),
             guess: None,

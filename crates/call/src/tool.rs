@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::Transfer;
+
 /// The names of the tools that a call does itself.
 pub const END_CALL: &str = "end_call";
 /// Hands the caller to somebody else, where the carrier can.
@@ -43,11 +45,7 @@ impl Tool {
             END_CALL => {
                 ("Ends the call once your words were heard. Say goodbye first.", object(&[], &[]), false)
             }
-            TRANSFER => (
-                "Hands the caller to a person once your words were heard. Tell them so first.",
-                object(&[("target", "string", "Whom the caller wants: a department or a person.")], &[]),
-                false,
-            ),
+            TRANSFER => return Some(Self::transfer(&Transfer::default())),
             SEND_DTMF => (
                 "Presses keys on the line, after the words that you said before.",
                 object(&[("digits", "string", "The keys: 0 to 9, *, # and A to D.")], &["digits"]),
@@ -85,6 +83,27 @@ impl Tool {
             _ => return None,
         };
         Some(Self { name: name.to_owned(), description: description.to_owned(), parameters, side_effects })
+    }
+}
+
+impl Tool {
+    /// The tool that hands callers on, as the model is told of it where it may hand them to these only.
+    pub(crate) fn transfer(may: &Transfer) -> Self {
+        let description = "Hands the caller to a person once your words were heard. Tell them so first.";
+        let mut parameters =
+            object(&[("target", "string", "Whom the caller wants: a department or a person.")], &[]);
+        if !may.is_open() {
+            parameters["properties"]["target"]["enum"] = json!(may.to);
+            if may.usual.is_empty() {
+                parameters["required"] = json!(["target"]);
+            }
+        }
+        Self {
+            name: TRANSFER.to_owned(),
+            description: description.to_owned(),
+            parameters,
+            side_effects: false,
+        }
     }
 }
 

@@ -67,11 +67,14 @@ impl Call {
         let text = |key: &str| given.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let Some(reply) = self.phase.reply() else { return State::Ending };
         match call.name.as_str() {
-            TRANSFER => {
-                reply.then_end = Some(EndReason::Transferred);
-                out.push(Output::Event(Event::TransferAsked { target: text("target") }));
-                State::Ending
-            }
+            TRANSFER => match self.settings.tools.transfer.target(&text("target")) {
+                Ok(target) => {
+                    reply.then_end = Some(EndReason::Transferred);
+                    out.push(Output::Event(Event::TransferAsked { target }));
+                    State::Ending
+                }
+                Err(nobody) => State::Done(nobody),
+            },
             SEND_DTMF => {
                 let digits: String =
                     text("digits").chars().filter(|key| KEYS.contains(*key)).take(MOST_KEYS).collect();

@@ -23,6 +23,7 @@ fn start() -> Input {
         to: None,
         custom: BTreeMap::new(),
         rate: RATE,
+        least_chunk: None,
     })))
 }
 

@@ -8,7 +8,7 @@ use call::{
     AgentKind, BUILTIN, Budget, COLLECT_DIGITS, Call, CarrierEvent, Dtmf, DtmfMode, END_CALL, Event, Failure,
     FailureThen, Fault, Filler, FillerKind, Heard, Input, Message, Output, RECORD_RESULT, SEND_DTMF,
     Settings, Speculate, SpeechId, StreamStart, TRANSFER, Thought, Tick, Tool, ToolAnswer, ToolCall, ToolId,
-    Tools, Turn, TurnEnd, TurnId, UtteranceId, Voiced,
+    Tools, Transfer, Turn, TurnEnd, TurnId, UtteranceId, Voiced,
 };
 use proptest::prelude::*;
 use records::EndReason;
@@ -22,6 +22,7 @@ fn start() -> CarrierEvent {
         to: None,
         custom: BTreeMap::new(),
         rate: SampleRate::HZ_8000,
+        least_chunk: None,
     }))
 }
 
@@ -101,6 +102,10 @@ fn any_settings() -> impl Strategy<Value = Settings> {
                 builtin: BUILTIN.map(str::to_owned).to_vec(),
                 max_steps: 2,
                 declared: vec![declared("look_up", false), declared("book", true)].into(),
+                transfer: match after {
+                    1 => Transfer::default(),
+                    _ => Transfer { to: vec!["sales".to_owned()], usual: "sales".to_owned() },
+                },
             },
             dtmf: Dtmf {
                 mode: [DtmfMode::Off, DtmfMode::Single, DtmfMode::Collect][dtmf],

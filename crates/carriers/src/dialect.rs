@@ -24,6 +24,8 @@ pub(crate) struct Dialect {
     pub(crate) encoding: Option<&'static str>,
     /// The rates that a stream can have; the first is that of a stream that names none.
     pub(crate) rates: &'static [SampleRate],
+    /// The least audio in a message out that plays well, in samples, where that is less than an operator sets for all.
+    pub(crate) least_chunk: Option<usize>,
     /// What the word of a `stop` means; empty when there is none.
     pub(crate) stopped: fn(&str) -> EndReason,
 }

@@ -22,3 +22,4 @@ pub use address::{Address, UrlFault};
 pub use finding::Finding;
 pub use line::{Carrier, Read, Writer};
 pub use reader::Reader;
+pub use text::cleaned;

@@ -33,6 +33,12 @@ impl Carrier {
         self.dialect().rates[0]
     }
 
+    /// Whether it asks how a call goes on once its stream is over, so that the call can be handed on to a number. The
+    /// others go on by a flow of their own.
+    pub const fn asks_what_follows(self) -> bool {
+        matches!(self, Self::Twilio)
+    }
+
     /// A writer for the stream of this id, whose samples run at `rate`.
     pub fn writer(self, stream: &str, rate: SampleRate) -> Writer {
         match self {

@@ -250,6 +250,7 @@ impl Reader {
             to,
             custom,
             rate: self.rate,
+            least_chunk: self.dialect.least_chunk,
         })))
     }
 

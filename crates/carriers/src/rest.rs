@@ -175,6 +175,8 @@ pub struct Seen {
     pub id: String,
     /// The status; `None` where its word is unknown.
     pub status: Option<CallStatus>,
+    /// When the carrier took it, to the second and by its own clock; `None` where it does not say.
+    pub made: Option<jiff::Timestamp>,
     /// Everything it said, ready to be applied to the record; the status among it, where it is one that the carrier's
     /// word may be taken for.
     pub events: Vec<CallEvent>,
@@ -261,6 +263,11 @@ pub trait Rest: Send + Sync {
     fn look(&self, carrier_call_id: &str) -> RestRequest;
     /// What it says.
     fn seen(&self, now: jiff::Timestamp, answer: RestAnswer<'_>) -> Result<Seen, RestFault>;
+
+    /// How long after a call's end what comes late is known: what it took and cost.
+    fn details_after(&self) -> Duration {
+        Duration::from_secs(300)
+    }
 
     /// To look for a call that may have been dialled; `since` is shortly before it was, by enough to forgive clocks
     /// that differ.

@@ -189,7 +189,13 @@ fn a_call_that_is_looked_for_has_the_numbers_the_direction_and_the_time() {
     let none = r#"{"Metadata":{"Total":0},"Calls":[]}"#;
     assert_eq!(rest().found(&dial, asked, answer(200, none)), Ok(Vec::new()));
     assert_eq!(rest().found(&dial, asked, answer(200, "{}")).unwrap_err().kind, RestFaultKind::Garbage);
-    assert_eq!(rest().settles_after(&dial), Duration::from_secs(30 + 3600 + 180));
+    // Its media socket opens or it is over, however long it may take and whatever ring time was asked for.
+    assert_eq!(rest().settles_after(&dial), Duration::from_secs(60 + 60));
+    for mode in
+        [ExotelMode::Flow { app: "7".to_owned() }, ExotelMode::Number { second: "+918000000003".to_owned() }]
+    {
+        assert_eq!(ExotelRest::new("acme1", mode).settles_after(&dial), Duration::from_secs(30 + 3600 + 180));
+    }
 }
 
 #[test]

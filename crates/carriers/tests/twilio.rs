@@ -49,6 +49,7 @@ fn a_call_of_the_documents_is_understood_without_a_finding() {
     assert_eq!((start.from.as_deref(), start.to.as_deref()), (Some("+12025550123"), None));
     assert_eq!(start.custom.iter().collect::<Vec<_>>(), [(&"call_ref".to_owned(), &"c-42".to_owned())]);
     assert_eq!(start.rate, SampleRate::HZ_8000);
+    assert_eq!(start.least_chunk, Some(480));
     assert!(matches!(audio, CarrierEvent::Audio(pcm) if pcm.len() == 160));
     assert_eq!(dtmf, &CarrierEvent::Dtmf { digit: '1' });
     assert_eq!(mark, &CarrierEvent::Mark { name: "greeting_done".to_owned() });

@@ -2,7 +2,7 @@
 //! except on a loopback address where there is neither token nor key yet.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use http::{HeaderMap, Uri, header};
 use jiff::Timestamp;
@@ -12,6 +12,7 @@ use store::{Database, Scope};
 use subtle::ConstantTimeEq;
 
 use crate::Control;
+use crate::asked::Pace;
 use crate::key;
 use crate::problem::{Code, Problem, unauthorized};
 
@@ -38,9 +39,18 @@ pub struct Access {
     /// Digest of the token: digests have one length, so that comparing takes the same time for every wrong one.
     token: Option<[u8; 32]>,
     database: Database,
-    /// Whether there was a key when the database last said so.
-    keyed: Arc<AtomicBool>,
+    /// Whether there was a key when the database last said so: [`UNTOLD`], [`NONE`] or [`SOME`].
+    keyed: Arc<AtomicU8>,
+    pace: Arc<Pace>,
 }
+
+const UNTOLD: u8 = 0;
+const NONE: u8 = 1;
+const SOME: u8 = 2;
+
+/// What only a proxy writes: whoever it asks for is not here.
+const FORWARDED: [&str; 5] =
+    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "cf-connecting-ip"];
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,26 +63,63 @@ impl Access {
     /// `token` may do everything; keys are in `database`.
     pub fn new(door: Door, token: Option<&SecretString>, database: Database) -> Self {
         let token = token.map(|token| Sha256::digest(token.expose_secret().as_bytes()).into());
-        Self { door, token, database, keyed: Arc::default() }
+        Self { door, token, database, keyed: Arc::new(AtomicU8::new(UNTOLD)), pace: Arc::new(Pace::new(0)) }
+    }
+
+    /// Each key may ask so often within a minute; 0, and without this: as often as it likes.
+    #[must_use]
+    pub fn with_requests_per_minute(mut self, requests: u32) -> Self {
+        self.pace = Arc::new(Pace::new(requests));
+        self
+    }
+
+    /// Whether whoever asks may look at calls.
+    pub async fn may_look(&self, headers: &HeaderMap) -> bool {
+        self.check(headers, Scope::Read).await.is_ok()
+    }
+
+    /// What to say to somebody who is refused instead of the usual, where their address has had enough.
+    pub(crate) fn refuse(&self) -> Option<Problem> {
+        self.pace.refuse()
     }
 
     /// Who asks, if they may do what takes `scope`.
     pub(crate) async fn check(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Problem> {
+        match self.caller(headers, scope).await {
+            Ok(caller) => self.pace.request(&caller.owner).map(|()| caller),
+            Err(problem) if problem.code() == Code::Unauthorized => {
+                Err(self.pace.refuse().unwrap_or(problem))
+            }
+            Err(problem) => Err(problem),
+        }
+    }
+
+    async fn caller(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Problem> {
         let given = bearer(headers);
         if let (Some(token), Some(given)) = (&self.token, given)
             && bool::from(Sha256::digest(given.as_bytes())[..].ct_eq(&token[..]))
         {
             return Ok(Caller { owner: "token".to_owned() });
         }
-        if let Some(text) = given.filter(|text| key::is_key(text))
-            && let Some(key) = self.database.key(&key::digest(text), Timestamp::now()).await?
-        {
+        if let Some(digest) = given.filter(|text| key::is_key(text)).map(key::digest) {
+            // Whoever guesses does not keep the database busy; a key that was good is looked up whoever else is there.
+            if let Some(problem) = self.pace.is_spent().filter(|_| !self.pace.knows(&digest)) {
+                return Err(problem);
+            }
+            let Some(key) = self.database.key(&digest, Timestamp::now()).await? else {
+                return self.without_key(headers).await;
+            };
+            self.pace.remember(digest);
             return if key.scope >= scope {
                 Ok(Caller { owner: key.id })
             } else {
                 Err(too_small(key.scope, scope))
             };
         }
+        self.without_key(headers).await
+    }
+
+    async fn without_key(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
         if self.is_locked().await { Err(unauthorized()) } else { open(headers) }
     }
 
@@ -82,9 +129,11 @@ impl Access {
             Door::Open => false,
             Door::OpenUntilKeyed => {
                 if let Ok(keys) = self.database.keys().await {
-                    self.keyed.store(keys.iter().any(|key| key.revoked_at.is_none()), Relaxed);
+                    let is_keyed = keys.iter().any(|key| key.revoked_at.is_none());
+                    self.keyed.store(if is_keyed { SOME } else { NONE }, Relaxed);
                 }
-                self.keyed.load(Relaxed)
+                // A database that has not answered yet may hold keys.
+                self.keyed.load(Relaxed) != NONE
             }
         }
     }
@@ -99,7 +148,8 @@ fn open(headers: &HeaderMap) -> Result<Caller, Problem> {
         Ok(uri) => uri.authority().map_or_else(String::new, |authority| authority.as_str().to_owned()),
         Err(_) => String::new(),
     });
-    if is_here(text(header::HOST)) && is_here(origin.as_deref()) {
+    let came_by_proxy = FORWARDED.iter().any(|name| headers.contains_key(*name));
+    if !came_by_proxy && is_here(text(header::HOST)) && is_here(origin.as_deref()) {
         return Ok(Caller { owner: "open".to_owned() });
     }
     Err(unauthorized())
@@ -164,6 +214,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_door_stays_shut_until_the_tables_say_that_there_is_no_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = database(&folder).await;
+        database.close().await;
+        let access = Access::new(Door::OpenUntilKeyed, None, database);
+        assert_eq!(check(&access, &[]).await, Err(401));
+    }
+
+    #[tokio::test]
     async fn an_open_door_is_for_those_who_are_here() {
         let folder = tempfile::tempdir().unwrap();
         let database = database(&folder).await;
@@ -177,7 +236,8 @@ mod tests {
             (vec![(host.clone(), "voice.example.com")], false),
             (vec![(host.clone(), "127.0.0.1.example.com")], false),
             (vec![(host.clone(), "127.0.0.1:8080"), (origin.clone(), "https://evil.example")], false),
-            (vec![(host, "127.0.0.1:8080"), (origin, "null")], false),
+            (vec![(host.clone(), "127.0.0.1:8080"), (origin, "null")], false),
+            (vec![(host, "127.0.0.1:8080"), (header::FORWARDED, "for=192.0.2.7")], false),
         ] {
             let said = check(&access, &pairs).await;
             assert_eq!(said, if is_in { Ok("open".to_owned()) } else { Err(401) }, "{pairs:?}");

@@ -2,21 +2,21 @@
 //! A vendor's outage makes it neither dead nor unready: calls are still answered.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
-use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use http::StatusCode;
 use serde::Serialize;
-use store::Database;
 use utoipa::ToSchema;
 
-use crate::{Control, providers};
+use crate::problem::AsItIs;
+use crate::{Control, providers, tables};
 
-/// How long the database may take to count as there.
-const DATABASE_ANSWERS: Duration = Duration::from_secs(1);
+/// Under which header `/livez` says which process answers, so that whoever asks through a name, a proxy or a balancer can
+/// tell whether it was this one.
+pub const INSTANCE: &str = "x-trunkline-instance";
 
 /// What the server is and how it does. The fields are in the order of their names, as they always were.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,11 +49,28 @@ pub(crate) struct Health {
     ),
 )]
 pub(crate) async fn livez(State(control): State<Arc<Control>>) -> Response {
+    // An answer out of a cache would say nothing about now.
+    let head = [(INSTANCE, instance()), ("cache-control", "no-store")];
     if control.heartbeat.is_beating() {
-        "ok\n".into_response()
+        (head, "ok\n").into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the runtime stands still\n").into_response()
+        let fault = (StatusCode::SERVICE_UNAVAILABLE, head, Extension(AsItIs), "the runtime stands still\n");
+        fault.into_response()
     }
+}
+
+/// What tells this process from every other trunkline. It says nothing about it.
+fn instance() -> &'static str {
+    static INSTANCE: OnceLock<String> = OnceLock::new();
+    INSTANCE.get_or_init(|| {
+        let mut random = [0; 12];
+        // Without chance the clock and the process's number keep two apart.
+        if getrandom::fill(&mut random).is_err() {
+            let now = jiff::Timestamp::now().as_nanosecond() ^ i128::from(std::process::id());
+            random.copy_from_slice(&now.to_le_bytes()[..12]);
+        }
+        random.iter().map(|byte| format!("{byte:02x}")).collect()
+    })
 }
 
 /// Whether a call would be answered
@@ -81,18 +98,19 @@ pub(crate) async fn readyz(State(control): State<Arc<Control>>, RawQuery(query):
         };
     }
     let mut all_well = !verbose || providers::describe(&control, &mut text);
-    if !answers(&control.database).await {
-        // Calls are answered all the same, and what is told of them waits on the disk.
-        text.push_str("[~]database does not answer\ndegraded: database\n");
+    if ready && !control.store.health().recording {
+        // Calls are answered all the same.
+        text.push_str("[~]no room for recordings, calls are not recorded\ndegraded: recording\n");
         all_well = false;
     }
+    all_well &= tables::describe(&control, verbose, &mut text).await;
     text.push_str(match (ready, all_well) {
         (true, true) => "ok\n",
         (true, false) => "ok, degraded\n",
         (false, _) => "not ready\n",
     });
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, text).into_response()
+    (status, Extension(AsItIs), text).into_response()
 }
 
 /// What this server is and how it does
@@ -113,13 +131,19 @@ pub(crate) async fn health(State(control): State<Arc<Control>>) -> Json<Health> 
     })
 }
 
-async fn answers(database: &Database) -> bool {
-    matches!(tokio::time::timeout(DATABASE_ANSWERS, database.ping()).await, Ok(Ok(())))
-}
-
 struct Check {
     name: &'static str,
     fault: Option<String>,
+}
+
+fn no_room(store: &store::Health) -> String {
+    let mib = |bytes: u64| bytes >> 20;
+    format!(
+        "records can't be written: {} MiB are free where calls are kept, and {} are wanted; free some, and calls are taken \
+         again by themselves",
+        mib(store.disk_free_bytes),
+        mib(store.call_floor_bytes)
+    )
 }
 
 fn checks(control: &Control) -> [Check; 5] {
@@ -135,10 +159,6 @@ fn checks(control: &Control) -> [Check; 5] {
                 .then(|| format!("all {} places are taken", plane.max_calls())),
         ),
         check("store", store.stalled.then(|| "a write hangs".to_owned())),
-        check(
-            "disk",
-            (!store.writable)
-                .then(|| format!("records can't be written; {} MiB are free", store.disk_free_bytes >> 20)),
-        ),
+        check("disk", (!store.writable).then(|| no_room(&store))),
     ]
 }

@@ -1,79 +1,46 @@
 //! The control plane: whether the server lives and is ready, what it measures, and the calls that it keeps.
 //! It sees the data plane only through [`DataPlane`], so that the two can run as one process or as several.
 
+mod alerts;
 mod api;
+mod asked;
 mod auth;
 mod callbacks;
 pub mod carrier;
+mod data_plane;
 mod elevenlabs;
 mod health;
 mod heartbeat;
+pub mod jobs;
 mod key;
 mod outbound;
 mod problem;
 mod providers;
 mod recorder;
+mod tables;
 
 use std::sync::Arc;
 
+use axum::extract::DefaultBodyLimit;
 use axum::{Extension, Router, middleware};
-use jiff::Timestamp;
-use records::AnsweredBy;
-use store::{CallId, Database, Store};
+use store::{Database, Store};
 use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use alerts::{Alerts, Watch};
 pub use auth::{Access, Door};
 pub use callbacks::CallbackSecrets;
+pub use data_plane::{Alive, DataPlane, NoCalls};
 pub use elevenlabs::post_call_route;
+pub use health::INSTANCE;
 pub use heartbeat::Heartbeat;
 pub use key::NewKey;
 pub use outbound::{CarrierLine, CarrierUrls, Outbound, OutboundOptions, SweepReport, SweptCall};
 pub use problem::{Code, Mistake, Problem};
 pub use providers::{Capability, LastFailure, Latency, Link, LinkState, Vendors};
 pub use recorder::{Recorder, RecorderError, measure_store};
-
-/// What the control plane asks the data plane. None of it waits.
-pub trait DataPlane: Send + Sync {
-    /// The kind of the agent that answers by default: `echo`, `assistant`, ...
-    fn mode(&self) -> String;
-    /// How many calls take up a place.
-    fn calls(&self) -> usize;
-    /// How many places there are.
-    fn max_calls(&self) -> usize;
-    /// Whether no more calls are taken because the server is about to stop.
-    fn is_draining(&self) -> bool;
-    /// The calls that run here.
-    fn live(&self) -> Vec<Alive>;
-    /// Ends a call that runs here; its record then has the reason `operator`. False when none of this id runs here.
-    fn end(&self, call: CallId) -> bool;
-    /// Tells a call that runs here who picked up. False when none of this id runs here.
-    fn answered_by(&self, call: CallId, by: AnsweredBy) -> bool;
-    /// The agent of calls that ask for none.
-    fn default_agent(&self) -> String {
-        String::new()
-    }
-    /// Whether there is an agent of this name.
-    fn has_agent(&self, name: &str) -> bool {
-        name == self.default_agent()
-    }
-    /// Where the carrier of a call that is about to be dialled opens the media socket, for a carrier that is told so
-    /// when dialling. It lets the carrier in when the call is answered. `None` without a public address.
-    fn media_url(&self, _call: CallId, _agent: &str) -> Option<String> {
-        None
-    }
-}
-
-/// A call that runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Alive {
-    /// Our id.
-    pub call: CallId,
-    /// When something last came from the carrier for it: audio, a message, the answer to a ping.
-    pub seen: Timestamp,
-}
 
 /// What the control plane works with.
 #[derive(Clone)]
@@ -100,8 +67,17 @@ pub struct Control {
     pub stop: CancellationToken,
 }
 
+/// The largest body of a request, where a route does not say otherwise.
+const BODY: usize = 1024 * 1024;
+
 /// The control plane's routes. `data_plane` documents the routes that are served beside them.
 pub fn router(control: Control, data_plane: OpenApi) -> Router {
+    router_beside(control, Router::new(), data_plane)
+}
+
+/// The same with the routes that `data_plane` documents: so that what holds for every request and every answer (an id, a
+/// bound, one form of problems) holds for these too.
+pub fn router_beside(control: Control, beside: Router, data_plane: OpenApi) -> Router {
     let (router, documented) = routes().split_for_parts();
     router
         .merge(callbacks::routes::router())
@@ -109,6 +85,8 @@ pub fn router(control: Control, data_plane: OpenApi) -> Router {
         .fallback(problem::no_route)
         .with_state(Arc::new(control))
         .merge(api::docs::router(&whole(documented, data_plane)))
+        .merge(beside)
+        .layer(DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn(problem::complete))
 }
 
@@ -120,6 +98,7 @@ pub fn documented(data_plane: OpenApi) -> OpenApi {
 fn whole(mut documented: OpenApi, data_plane: OpenApi) -> OpenApi {
     documented.merge(data_plane);
     documented.merge(api::docs::documented());
+    api::openapi::add_limits(&mut documented);
     documented
 }
 
@@ -138,7 +117,13 @@ fn routes() -> OpenApiRouter<Arc<Control>> {
         .routes(routes!(outbound::routes::hang_up))
         .routes(routes!(outbound::routes::sweep))
         .routes(routes!(callbacks::health::webhooks))
+        .routes(routes!(alerts::routes::alerts))
+        .routes(routes!(jobs::routes::list))
+        .routes(routes!(jobs::routes::retry))
         .routes(routes!(api::recording::recording))
+        .routes(routes!(api::hold::hold))
+        .routes(routes!(api::erase::erase))
         .routes(routes!(api::events::events))
         .layer(Extension(api::events::Listeners::default()))
+        .layer(Extension(api::recording::Plays::default()))
 }

@@ -1,33 +1,31 @@
 //! Errors over HTTP, as RFC 9457 (Problem Details for HTTP APIs) has them. They say what is wrong and what to do about
-//! it, never what is inside. A handler gives a [`Problem`]; [`complete`] adds what only the request knows.
+//! it, never what is inside. A handler gives a [`Problem`]; `complete` adds what only the request knows.
 
 mod answers;
 mod code;
+mod complete;
 
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Body;
-use axum::extract::Request;
 use axum::extract::rejection::JsonRejection;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, header};
-use jiff::Timestamp;
+use http::{HeaderValue, header};
 use serde::Serialize;
 use store::DatabaseError;
-use tracing::Instrument as _;
-use ulid::Ulid;
 use utoipa::ToSchema;
 
 pub(crate) use answers::{
-    BadRequest, Conflict, Forbidden, NotFound, RangeNotSatisfiable, ServerFault, TooMany, Unauthorized,
-    Unavailable, Unprocessable, Upstream,
+    BadRequest, Conflict, Forbidden, NotFound, RangeNotSatisfiable, ServerFault, Storage, TooMany,
+    Unauthorized, Unavailable, Unprocessable, Upstream,
 };
 pub use code::Code;
+pub(crate) use complete::{AsItIs, complete};
 
-/// Under which header an answer carries the id that the log knows the request by.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The media type of a problem.
+const KIND: &str = "application/problem+json";
+/// How many characters of a reader's words on a body are told: they may repeat what was sent.
+const READER: usize = 300;
 /// After how long to ask again when nothing better is known.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -170,14 +168,19 @@ impl From<DatabaseError> for Problem {
     }
 }
 
+/// A reader's words, within a bound.
+fn told(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(READER).collect()
+}
+
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
         match rejection {
             JsonRejection::MissingJsonContentType(_) => {
                 Self::new(Code::UnsupportedMediaType, "Send the body as `Content-Type: application/json`.")
             }
-            JsonRejection::JsonDataError(error) => Self::new(Code::MalformedBody, error.body_text()),
-            JsonRejection::JsonSyntaxError(error) => Self::new(Code::MalformedBody, error.body_text()),
+            JsonRejection::JsonDataError(error) => Self::new(Code::MalformedBody, told(&error.body_text())),
+            JsonRejection::JsonSyntaxError(error) => Self::new(Code::MalformedBody, told(&error.body_text())),
             error if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE => {
                 Self::new(Code::BodyTooLarge, "The body is too large.")
             }
@@ -190,7 +193,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.code.status(), Json(&self)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(KIND));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.code == Code::Unauthorized {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -201,43 +204,6 @@ impl IntoResponse for Problem {
         response.extensions_mut().insert(self);
         response
     }
-}
-
-/// Gives every request an id, under which the log and the answer know it, and completes the problems among the
-/// answers.
-pub(crate) async fn complete(request: Request, next: Next) -> Response {
-    let id = request_id();
-    let instance = request.uri().path().to_owned();
-    let span = tracing::info_span!("request", request_id = id);
-    let mut response = next.run(request).instrument(span).await;
-    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
-        if response.status().is_server_error() {
-            tracing::warn!(
-                request_id = id,
-                path = &*instance,
-                code = problem.code.as_str(),
-                "a request fails"
-            );
-        }
-        (problem.instance, problem.request_id) = (instance.into(), id.clone().into());
-        if let Ok(body) = serde_json::to_vec(&problem) {
-            response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-            *response.body_mut() = Body::from(body);
-        }
-    }
-    if let Ok(id) = HeaderValue::try_from(id) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-    response
-}
-
-/// `req_` and 26 characters that sort by time.
-fn request_id() -> String {
-    let mut random = [0; 16];
-    // Two equal ids would only make a log harder to read.
-    let _ = getrandom::fill(&mut random);
-    let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
-    format!("req_{}", Ulid::from_parts(now, u128::from_le_bytes(random)))
 }
 
 /// What is answered where there is no route.

@@ -12,7 +12,7 @@ use store::{Scope, Store};
 
 use crate::auth::may;
 use crate::problem::{Code, Forbidden, NotFound, Problem, ServerFault, Unauthorized, Unavailable};
-use crate::{Control, providers};
+use crate::{Control, providers, tables};
 
 /// Histogram bounds in seconds: 5 ms to 10 s for what callers wait for, and finer steps below for what is our own.
 const SECONDS: [f64; 16] =
@@ -50,7 +50,15 @@ pub fn measure_store(store: &Store) {
     let health = store.health();
     gauge!("trunkline_disk_free_bytes").set(health.disk_free_bytes as f64);
     gauge!("trunkline_store_queued_bytes").set(health.queued_bytes as f64);
+    gauge!("trunkline_recording_allowed").set(f64::from(u8::from(health.recording)));
     metrics::counter!("trunkline_store_lost_total").absolute(health.lost);
+    if let Some(uploads) = store.recordings().uploads() {
+        gauge!("trunkline_uploads_waiting").set(uploads.waiting as f64);
+        gauge!("trunkline_uploads_since_last_seconds").set(uploads.since_last.as_secs_f64());
+        metrics::counter!("trunkline_uploads_total", "outcome" => "arrived").absolute(uploads.arrived);
+        metrics::counter!("trunkline_uploads_total", "outcome" => "failed").absolute(uploads.failed);
+        metrics::counter!("trunkline_uploads_bytes_total").absolute(uploads.bytes);
+    }
 }
 
 fn describe() {
@@ -61,6 +69,28 @@ fn describe() {
     );
     describe_gauge!("trunkline_disk_free_bytes", Unit::Bytes, "Free space where calls are kept.");
     describe_gauge!("trunkline_store_queued_bytes", Unit::Bytes, "What waits to be written.");
+    describe_gauge!(
+        "trunkline_recording_allowed",
+        Unit::Count,
+        "1 while there is room on the disk for recordings, 0 while there is none."
+    );
+    describe_gauge!(
+        "trunkline_uploads_waiting",
+        Unit::Count,
+        "Recordings that are still to go to the other place."
+    );
+    describe_gauge!(
+        "trunkline_uploads_since_last_seconds",
+        Unit::Seconds,
+        "How long ago the last recording arrived in the other place; since the start where none did."
+    );
+    describe_counter!(
+        "trunkline_uploads_total",
+        Unit::Count,
+        "Recordings taken to the other place, by outcome."
+    );
+    describe_counter!("trunkline_uploads_bytes_total", Unit::Bytes, "What arrived in the other place.");
+    tables::describe_metrics();
     describe_counter!(
         "trunkline_store_lost_total",
         Unit::Count,
@@ -87,6 +117,7 @@ pub(crate) async fn metrics(
     let recorder = recorder.ok_or_else(|| Problem::new(Code::NotFound, "Metrics are switched off."))?;
     measure_store(&control.store);
     providers::measure(&control);
+    tables::measure(&control).await;
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     Ok((kind, recorder.0.render()).into_response())
 }

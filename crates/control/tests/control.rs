@@ -13,7 +13,7 @@ use control::{
     Link, LinkState, Outbound, OutboundOptions, Vendors, router,
 };
 use http::{Request, StatusCode};
-use records::AnsweredBy;
+use records::{AnsweredBy, EndReason};
 use serde_json::Value;
 use store::{CallId, Database, DatabaseOptions, Store};
 use tokio_util::sync::CancellationToken;
@@ -42,7 +42,7 @@ impl DataPlane for Plane {
     fn live(&self) -> Vec<Alive> {
         Vec::new()
     }
-    fn end(&self, _: CallId) -> bool {
+    fn end(&self, _: CallId, _: EndReason) -> bool {
         false
     }
     fn answered_by(&self, _: CallId, _: AnsweredBy) -> bool {
@@ -158,7 +158,11 @@ async fn readiness_follows_drain_and_capacity() {
     let (status, _, body) = fixture.get("/readyz", None).await;
     assert_eq!((status, body.as_str()), (StatusCode::OK, "ok\n"));
     let (_, _, body) = fixture.get("/readyz?verbose", None).await;
-    assert_eq!(body, "[+]runtime ok\n[+]drain ok\n[+]capacity ok\n[+]store ok\n[+]disk ok\nok\n");
+    assert_eq!(
+        body,
+        "[+]runtime ok\n[+]drain ok\n[+]capacity ok\n[+]store ok\n[+]disk ok\n\
+         [+]database ok; 0 writes, 0 calls and 0 callbacks wait\nok\n"
+    );
     fixture.plane.calls.store(2, SeqCst);
     let (status, _, body) = fixture.get("/readyz", None).await;
     let full = "[-]capacity all 2 places are taken\nnot ready\n";

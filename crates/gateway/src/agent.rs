@@ -8,6 +8,8 @@ use call::Settings;
 use providers::tools::ToolRunner;
 use providers::{LanguageModel, Role, SpeechToSpeech, SpeechToText, TextToSpeech};
 
+use crate::handover::Transfers;
+
 /// One agent, as configured.
 #[derive(Clone)]
 pub struct Agent {
@@ -27,6 +29,8 @@ pub struct Agent {
     pub voice: Option<Arc<dyn TextToSpeech>>,
     /// The tools that the model may ask for beside those that a call does itself; the settings declare them.
     pub tools: Option<Arc<ToolRunner>>,
+    /// To whom it may hand callers on, where the carrier can be told to dial.
+    pub transfers: Transfers,
     /// One vendor in the place of those three, where the settings say so.
     pub speech_to_speech: Option<Arc<dyn SpeechToSpeech>>,
     /// Whether both sides are recorded.
@@ -47,6 +51,7 @@ impl Agent {
             model: None,
             voice: None,
             tools: None,
+            transfers: Transfers::default(),
             speech_to_speech: None,
             record: false,
             call_log: false,
@@ -69,8 +74,10 @@ impl Agent {
 
     /// Whether a call with this agent needs any vendor that can be opened ahead.
     pub(crate) fn has_vendors(&self) -> bool {
-        if self.settings.converses() {
-            return self.speech_to_speech.as_ref().is_some_and(|vendor| !vendor.needs_call());
+        if self.settings.converses() && !self.settings.asks_first() {
+            // What it is told must have the call's own words in it.
+            let is_the_same = !self.settings.has_variables();
+            return is_the_same && self.speech_to_speech.as_ref().is_some_and(|vendor| !vendor.needs_call());
         }
         self.settings.agent.listens() && (self.recogniser.is_some() || self.voice.is_some())
     }

@@ -2,6 +2,7 @@
 //! does not, and then the carrier's `start` does. Either way a call that is live gets the socket, else a new
 //! call begins.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -49,12 +50,14 @@ pub(crate) struct Arrival {
 }
 
 /// What was known of a call before its socket came.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Known {
     /// Our id, where it has one already.
     pub(crate) id: Option<CallId>,
     pub(crate) direction: Direction,
     pub(crate) answered_by: Option<AnsweredBy>,
+    /// What it brings along beside what its stream says, where we placed it.
+    pub(crate) variables: BTreeMap<String, String>,
 }
 
 /// Runs a socket to its end that was accepted for the call that its URL names, if it names one.
@@ -90,11 +93,10 @@ pub(crate) async fn serve_referred(gateway: Arc<Gateway>, mut fresh: Fresh) {
     };
     // A live call has its place; a new one needs one.
     let live = gateway.sessions.is_live(&key(fresh.line.carrier, &call));
-    let place = if live { None } else { gateway.place() };
-    if !live && (place.is_none() || gateway.is_draining()) {
-        let reason = if gateway.is_draining() { "draining" } else { "capacity" };
-        return Box::pin(refuse(fresh, reason, 1013, "no capacity")).await;
-    }
+    let place = match if live { Ok(None) } else { gateway.place().map(Some) } {
+        Ok(place) => place,
+        Err(reason) => return Box::pin(refuse(fresh, reason, 1013, "no capacity")).await,
+    };
     let known = Known { id: Some(referred.id), ..known };
     meet(gateway, &call, Arrival { fresh, agent: referred.agent, place, known }).await;
 }
@@ -110,7 +112,7 @@ fn taken(fresh: &mut Fresh) -> (String, Known) {
     let word = take("answered_by");
     let answered_by = AnsweredBy::ALL.into_iter().find(|by| by.as_str() == word);
     let direction = if outbound { Direction::Outbound } else { Direction::Inbound };
-    (take(PARAMETER), Known { id: None, direction, answered_by })
+    (take(PARAMETER), Known { direction, answered_by, ..Known::default() })
 }
 
 async fn refuse(fresh: Fresh, reason: &'static str, code: u16, why: &'static str) {
@@ -118,8 +120,27 @@ async fn refuse(fresh: Fresh, reason: &'static str, code: u16, why: &'static str
     fresh.socket.close(code, why).await;
 }
 
-async fn meet(gateway: Arc<Gateway>, call: &str, arrival: Arrival) {
-    match gateway.sessions.meet(call, arrival, gateway.random()) {
+async fn meet(gateway: Arc<Gateway>, call: &str, mut arrival: Arrival) {
+    if arrival.known.id.is_none()
+        && let Some(id) = gateway.expected_as(&key(arrival.fresh.line.carrier, call))
+    {
+        (arrival.known.id, arrival.known.direction) = (Some(id), Direction::Outbound);
+    }
+    let is_outbound = arrival.known.direction == Direction::Outbound;
+    if let Some(id) = arrival.known.id.filter(|_| is_outbound && arrival.fresh.line.brings_nothing())
+        && !gateway.sessions.is_live(&key(arrival.fresh.line.carrier, call))
+        && let Some(found) = Box::pin(gateway.looked_up(id)).await
+    {
+        arrival.known.variables = found;
+    }
+    let begins = |id: CallId, known: &mut Known| {
+        let expectation = gateway.known_of(id);
+        known.answered_by = known.answered_by.max(expectation.answered_by);
+        if let Some(variables) = expectation.variables {
+            known.variables = variables;
+        }
+    };
+    match gateway.sessions.meet(call, arrival, gateway.random(), begins) {
         Met::New(begun) => run(gateway, begun).await,
         Met::TakenOver => {}
         Met::Refused(arrival) => {

@@ -4,7 +4,7 @@
 mod act;
 mod carrier;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,11 +31,12 @@ const ROUND: Duration = Duration::from_millis(400);
 /// A round may be this much later when a frame comes by anyway: a talking call needs no wake-up for it.
 const ROUND_SLACK: Duration = Duration::from_millis(300);
 
-/// How often sound is handed over while the call is recorded. With the time that the store gathers for, and that of the
-/// frame under way, a killed server loses less than 200 ms.
-const SOUND_ROUND: Duration = Duration::from_millis(100);
+/// How often sound is handed over while the call is recorded. With the slack, the time that the store gathers for, and
+/// that of the frame under way, a killed server loses less than 200 ms; each round more costs every call as much as
+/// half a frame.
+const SOUND_ROUND: Duration = Duration::from_millis(130);
 /// Such a round may be this much later when a frame comes by anyway.
-const SOUND_SLACK: Duration = Duration::from_millis(30);
+const SOUND_SLACK: Duration = Duration::from_millis(20);
 
 /// How many answers of vendors are taken before the clock and the socket have their turn again.
 const ANSWERS_AT_ONCE: usize = 16;
@@ -63,6 +64,8 @@ struct Seat {
     _place: Option<OwnedSemaphorePermit>,
     /// Who picked up, where that was known before the socket came.
     answered_by: Option<AnsweredBy>,
+    /// What the call brings along beside what its stream says.
+    variables: BTreeMap<String, String>,
 }
 
 /// The carrier's side of the call.
@@ -135,7 +138,13 @@ impl CallTask {
             counts: Counts::default(),
             scratch: (Vec::new(), VecDeque::new()),
             ended: None,
-            seat: Seat { session, control, _place: place, answered_by: known.answered_by },
+            seat: Seat {
+                session,
+                control,
+                _place: place,
+                answered_by: known.answered_by,
+                variables: known.variables,
+            },
             gateway,
             agent,
         };
@@ -152,18 +161,22 @@ impl CallTask {
         tracing::info!(carrier_call_id = %self.seat.session.call, agent = %self.agent.name, "a call begins");
         // Nothing has come yet, but the core's first deadline must be known.
         self.step(Input::Time).await;
-        for read in early {
-            self.read(read).await;
-        }
+        // Before the stream starts: a machine is not to be greeted first.
         if let Some(by) = self.seat.answered_by.take() {
             self.picked_up(by).await;
         }
+        for read in early {
+            self.read(read).await;
+        }
         let mut timer = pin!(tokio::time::sleep_until(self.wanted()));
+        let mut sound = self.clock.sound;
         while self.ended.is_none() {
             let wanted = self.wanted();
-            // A timer that is too early costs one wake-up; moving it for every frame costs more.
-            if wanted < timer.deadline() || timer.is_elapsed() {
+            // A timer that is too early costs one wake-up; moving it for every frame costs more. After sound was handed
+            // over it would be too early each time.
+            if wanted < timer.deadline() || timer.is_elapsed() || self.clock.sound != sound {
                 timer.as_mut().reset(wanted);
+                sound = self.clock.sound;
             }
             match self.wait(timer.as_mut()).await {
                 Wake::Time => {}
@@ -264,14 +277,14 @@ impl CallTask {
                 self.step(Input::Time).await;
             }
         }
-        if now >= self.clock.sound && self.ended.is_none() {
+        if now >= self.clock.sound && self.ended.is_none() && self.keeper.is_recording() {
             self.clock.sound = now + SOUND_ROUND;
             self.keeper.flush_sound(self.clock.tick(now));
         }
         if now >= self.clock.round && self.ended.is_none() {
             self.clock.round = now + ROUND;
             self.take_notes();
-            self.keeper.flush(self.now());
+            self.keeper.flush();
             self.gateway.metrics.frames(&mut self.counts.frames, std::mem::take(&mut self.counts.overruns));
             self.look_at_line(now).await;
             // A peer that never stops sending must not keep these away.

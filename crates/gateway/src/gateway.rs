@@ -9,7 +9,7 @@ use carriers::UrlFault;
 use carriers::exotel::socket_url;
 use jiff::Timestamp;
 use providers::VoiceSpec;
-use records::{AnsweredBy, EndReason};
+use records::EndReason;
 use store::{CallId, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -18,6 +18,8 @@ use tokio_util::task::TaskTracker;
 use crate::admission::{self, Door};
 use crate::agent::{Agent, Agents};
 use crate::config::Config;
+use crate::expected::Expected;
+use crate::handover::Handovers;
 use crate::metrics::Metrics;
 use crate::prepared::Prepared;
 use crate::sessions::{Control, Sessions};
@@ -36,6 +38,8 @@ pub struct Gateway {
     pub(crate) sessions: Sessions,
     pub(crate) prepared: Prepared,
     pub(crate) door: Door,
+    pub(crate) handovers: Handovers,
+    pub(crate) expected: Expected,
     pub(crate) tasks: TaskTracker,
     agents: ArcSwap<Agents>,
     places: Arc<Semaphore>,
@@ -83,6 +87,8 @@ impl Gateway {
             metrics: Metrics::new(),
             sessions: Sessions::default(),
             prepared: Prepared::default(),
+            handovers: Handovers::default(),
+            expected: Expected::default(),
             tasks: TaskTracker::new(),
             agents: ArcSwap::from_pointee(agents),
             places: Arc::new(Semaphore::new(config.max_calls)),
@@ -148,14 +154,23 @@ impl Gateway {
         self.sessions.tell(call, Control::End(reason))
     }
 
-    /// Tells a live call who picked up. False when none of this id is live.
-    pub fn answered_by(&self, call: CallId, by: AnsweredBy) -> bool {
-        self.sessions.tell(call, Control::AnsweredBy(by))
-    }
-
     /// Whether it takes no more calls because the server is about to stop.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Relaxed)
+    }
+
+    /// Why no new call is taken, as a word; `None` when one would be.
+    pub(crate) fn closed_to_new(&self) -> Option<&'static str> {
+        let is_full = self.store.as_ref().is_some_and(|store| !store.health().writable);
+        let capacity = self.capacity();
+        if self.is_draining() {
+            Some("draining")
+        } else if is_full {
+            // A call whose record can't be kept is not begun; those that run go on.
+            Some("disk")
+        } else {
+            (capacity.calls >= capacity.max_calls).then_some("capacity")
+        }
     }
 
     /// Takes no more calls, and waits for those that run to end by themselves, for at most `limit`; then ends
@@ -182,9 +197,12 @@ impl Gateway {
         cut
     }
 
-    /// A place for one more call; `None` when all are taken.
-    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
-        self.places.clone().try_acquire_owned().ok()
+    /// A place for one more call; or, as a word, why there is none.
+    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, &'static str> {
+        match self.closed_to_new() {
+            Some(reason) => Err(reason),
+            None => self.places.clone().try_acquire_owned().map_err(|_| "capacity"),
+        }
     }
 
     /// Closes a socket that no call wants any more, without anyone waiting for it.

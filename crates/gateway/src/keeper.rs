@@ -8,7 +8,7 @@ use audio::SampleRate;
 use call::log::LogWriter;
 use call::{CarrierEvent, Input, Output, RecordState, Settings, Tick};
 use jiff::Timestamp;
-use records::{CallRecord, EndReason};
+use records::{CallRecord, CallStatus, EndReason};
 use store::{CallFiles, CallId, Store};
 
 use self::sound::Sound;
@@ -30,6 +30,8 @@ pub(crate) struct Keeper {
     sound: Sound,
     story: Story,
     changed: bool,
+    /// The call lives on at its carrier after its end here.
+    lives_on: bool,
 }
 
 /// What is kept beside the record.
@@ -61,6 +63,7 @@ impl Keeper {
             lines,
             story: Story::default(),
             changed: false,
+            lives_on: false,
         }
     }
 
@@ -86,7 +89,7 @@ impl Keeper {
         self.sound.turned(at, state, SampleRate::try_from(self.record.sample_rate).ok());
     }
 
-    /// Whether sound is kept, which is to be handed over ten times a second.
+    /// Whether sound is kept, which is to be handed over several times a second.
     pub(crate) fn is_recording(&self) -> bool {
         self.sound.is_running()
     }
@@ -146,22 +149,26 @@ impl Keeper {
         findings.insert(kind.to_owned(), 1).is_none()
     }
 
-    /// Hands over what has gathered. To be called twice a second.
-    pub(crate) fn flush(&mut self, now: Tick) {
+    /// Hands over what has gathered but for sound. To be called twice a second.
+    pub(crate) fn flush(&mut self) {
         self.flush_log();
-        self.flush_sound(now);
         let Some(files) = &mut self.files else { return };
         if std::mem::take(&mut self.changed) {
             files.update(&self.record);
         }
     }
 
-    /// Hands over the sound that has gathered. To be called ten times a second: what was not handed over is lost when
+    /// Hands over the sound that has gathered. To be called several times a second: what was not handed over is lost when
     /// the server is killed.
     pub(crate) fn flush_sound(&mut self, now: Tick) {
         if let Some(files) = &mut self.files {
             self.sound.flush(now, files);
         }
+    }
+
+    /// Notes that the call is handed on: its carrier says when it is over.
+    pub(crate) const fn lives_on(&mut self) {
+        self.lives_on = true;
     }
 
     /// Ends the record. What comes after is not kept.
@@ -170,7 +177,7 @@ impl Keeper {
         self.settle_usage();
         self.record.ended_at = Some(Timestamp::now());
         self.record.end_reason = Some(reason);
-        self.record.status = reason.status();
+        self.record.status = if self.lives_on { CallStatus::InProgress } else { reason.status() };
         self.record.end_detail = detail;
         let Some(mut files) = self.files.take() else { return };
         self.sound.finish(at, &mut files);

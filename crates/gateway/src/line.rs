@@ -48,6 +48,11 @@ impl Line {
         if seen.is_empty() { self.stream.clone() } else { seen.to_owned() }
     }
 
+    /// Whether the carrier can't be given what a placed call brings along, so that its stream does not say it either.
+    pub(crate) const fn brings_nothing(&self) -> bool {
+        !self.carrier.asks_what_follows()
+    }
+
     /// Reads a message; `None` when it carries nothing for the call.
     pub(crate) fn read(&mut self, received: &Received) -> Option<Read> {
         match received {

@@ -5,16 +5,20 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ipnet::IpNet;
+use records::holder;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,7 +27,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::body::Paced;
 use crate::metrics::rejected;
+use crate::origin;
 use crate::port_owner;
 use crate::tls::Tls;
 
@@ -35,9 +41,10 @@ const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 /// How long data may stay unacknowledged before the kernel gives the connection up.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
-/// What a request's head may hold: 16 KiB and 64 lines, far above any carrier's.
-const HEAD_BYTES: usize = 16 * 1024;
-const HEAD_LINES: usize = 64;
+/// What a request's head may hold at the very most. The control plane refuses smaller ones with words, which is only
+/// possible for a head that was read.
+const HEAD_BYTES: usize = 32 * 1024;
+const HEAD_LINES: usize = 100;
 /// How long to leave the accept loop alone when the system has no file descriptors left.
 const NO_DESCRIPTORS: Duration = Duration::from_millis(100);
 
@@ -50,17 +57,29 @@ pub struct Limits {
     pub per_address: usize,
     /// How many there may be in all.
     pub connections: usize,
+    /// Proxies whose word on who asks is believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head: Duration::from_secs(5), per_address: 256, connections: 4096 }
+        Self {
+            head: Duration::from_secs(5),
+            per_address: 256,
+            connections: 4096,
+            trusted_proxies: Vec::new(),
+        }
     }
 }
 
-/// Where a request came from. In the extensions of each request.
+/// Where a request came from. In the extensions of each request; who asks is there as axum's `ConnectInfo` too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer(pub SocketAddr);
+pub struct Peer {
+    /// Who connected.
+    pub address: SocketAddr,
+    /// Who asks: the same, or whom a proxy that is named says it asks for.
+    pub client: IpAddr,
+}
 
 /// An address can't be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +141,7 @@ pub struct Listener {
 /// What every connection of a listener needs.
 struct Serving {
     head: Duration,
+    trusted_proxies: Vec<IpNet>,
     tls: Option<Arc<Tls>>,
     router: Router,
     stop: CancellationToken,
@@ -138,7 +158,13 @@ impl Listener {
     pub async fn serve(self, listener: TcpListener, router: Router, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         let head = self.limits.head;
-        let serving = Arc::new(Serving { head, tls: self.tls.clone(), router, stop: stop.clone() });
+        let serving = Arc::new(Serving {
+            head,
+            trusted_proxies: self.limits.trusted_proxies.clone(),
+            tls: self.tls.clone(),
+            router,
+            stop: stop.clone(),
+        });
         while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
             match accepted {
                 Ok((stream, from)) => {
@@ -149,7 +175,7 @@ impl Listener {
                     prepare(&stream);
                     let serving = serving.clone();
                     tasks.spawn(async move {
-                        serving.connection(stream, Peer(from)).await;
+                        serving.connection(stream, from).await;
                         drop(counted);
                     });
                 }
@@ -182,26 +208,29 @@ impl Listener {
 }
 
 impl Serving {
-    async fn connection(&self, stream: TcpStream, peer: Peer) {
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
         let Some(tls) = &self.tls else { return self.http(stream, peer).await };
         match timeout(self.head, tls.acceptor().accept(stream)).await {
             Ok(Ok(stream)) => self.http(stream, peer).await,
             Ok(Err(error)) => {
                 rejected("tls");
-                tracing::debug!(%error, peer = %peer.0, "a TLS handshake failed");
+                tracing::debug!(%error, peer = %peer, "a TLS handshake failed");
             }
             Err(_) => rejected("tls_timeout"),
         }
     }
 
-    async fn http(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
+    async fn http(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
         let router = self.router.clone();
         let asked = Arc::new(AtomicBool::new(false));
         let has_asked = asked.clone();
+        let (head, trusted) = (self.head, self.trusted_proxies.clone());
         let service = service_fn(move |mut request: hyper::Request<Incoming>| {
             has_asked.store(true, Relaxed);
-            request.extensions_mut().insert(peer);
-            router.clone().oneshot(request)
+            let client = origin::client(&trusted, peer, request.headers());
+            request.extensions_mut().insert(Peer { address: peer, client: client.ip() });
+            request.extensions_mut().insert(ConnectInfo(client));
+            router.clone().oneshot(request.map(|body| Body::new(Paced::new(body, head))))
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -223,7 +252,7 @@ impl Serving {
             if error.is_timeout() && !asked.load(Relaxed) {
                 rejected("head_timeout");
             }
-            tracing::debug!(%error, peer = %peer.0, "a connection ended badly");
+            tracing::debug!(%error, peer = %peer, "a connection ended badly");
         }
     }
 }
@@ -241,14 +270,6 @@ impl Drop for Counted {
     }
 }
 
-/// Whom an address counts for: in IPv6 one holder has a whole /64.
-fn holder(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 /// Frames of audio are small and must not wait for each other; a dead peer must be noticed.
 fn prepare(stream: &TcpStream) {
     let socket = SockRef::from(stream);
@@ -260,18 +281,5 @@ fn prepare(stream: &TcpStream) {
     if let Err(error) = set {
         // The peer is gone already, which the first read will say.
         tracing::debug!(%error, "a connection's options can't be set");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_counts_for_its_holder() {
-        let holder = |text: &str| holder(text.parse().unwrap()).to_string();
-        assert_eq!(holder("192.0.2.7"), "192.0.2.7");
-        assert_eq!(holder("::ffff:192.0.2.7"), "192.0.2.7");
-        assert_eq!(holder("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 }

@@ -199,6 +199,11 @@ pub(crate) fn webhook_refused(carrier: Carrier, missing: bool) {
         .increment(1);
 }
 
+/// The leg is over that a call was handed on to.
+pub(crate) fn handed_on(carrier: Carrier, outcome: &'static str) {
+    counter!("trunkline_transfers_total", "carrier" => carrier.as_str(), "outcome" => outcome).increment(1);
+}
+
 /// A connection or an upgrade was refused.
 pub(crate) fn rejected(reason: &'static str) {
     counter!("trunkline_ws_rejected_total", "reason" => reason).increment(1);
@@ -206,6 +211,11 @@ pub(crate) fn rejected(reason: &'static str) {
 
 fn describe() {
     describe_gauge!("trunkline_calls_active", Unit::Count, "Calls that run now.");
+    describe_counter!(
+        "trunkline_transfers_total",
+        Unit::Count,
+        "Calls that were handed on, by how that went."
+    );
     describe_counter!("trunkline_calls_total", Unit::Count, "Calls that ended, by reason.");
     describe_histogram!(
         "trunkline_call_setup_seconds",

@@ -1,23 +1,22 @@
 //! Under which address a request was made, as far as that can be known behind proxies. The configured address comes
 //! first; what a proxy says about it counts only where the operator named the proxy.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use carriers::Address;
 use http::{HeaderMap, HeaderName, header};
+use ipnet::IpNet;
 
 use crate::config::Config;
 
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The addresses under which a request may have been made, the likeliest first.
 pub(crate) fn addresses(config: &Config, peer: Option<SocketAddr>, headers: &HeaderMap) -> Vec<Address> {
     let mut bases: Vec<String> = config.public_url.iter().cloned().collect();
-    let is_trusted = peer.is_some_and(|peer| {
-        let ip = peer.ip().to_canonical();
-        config.trusted_proxies.iter().any(|net| net.contains(&ip))
-    });
+    let is_trusted = peer.is_some_and(|peer| is_trusted(&config.trusted_proxies, peer.ip()));
     let host = first(headers, &header::HOST);
     if is_trusted && let Some(host) = first(headers, &FORWARDED_HOST).or(host) {
         let scheme = first(headers, &FORWARDED_PROTO).unwrap_or("https");
@@ -27,6 +26,35 @@ pub(crate) fn addresses(config: &Config, peer: Option<SocketAddr>, headers: &Hea
         bases.extend(["https", "http"].map(|scheme| format!("{scheme}://{host}")));
     }
     bases.iter().filter_map(|base| Address::parse(base).ok()).collect()
+}
+
+/// Whether this is a proxy that the operator named.
+pub(crate) fn is_trusted(trusted: &[IpNet], ip: IpAddr) -> bool {
+    trusted.iter().any(|net| net.contains(&ip.to_canonical()))
+}
+
+/// Who asks: whoever connected, or, where that is a proxy that the operator named, whom it says it asks for. Of several
+/// proxies each appends whom it saw, so the last entry that is no named proxy counts; what stands before it, the client
+/// may have made up.
+pub(crate) fn client(trusted: &[IpNet], peer: SocketAddr, headers: &HeaderMap) -> SocketAddr {
+    if !is_trusted(trusted, peer.ip()) {
+        return peer;
+    }
+    let lines = headers.get_all(FORWARDED_FOR).iter().rev();
+    let entries = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.rsplit(','));
+    let mut client = peer;
+    for entry in entries {
+        let entry = entry.trim();
+        let address =
+            entry.parse::<IpAddr>().or_else(|_| entry.parse().map(|socket: SocketAddr| socket.ip()));
+        // What can't be read was written by nobody who is trusted.
+        let Ok(ip) = address.map(|ip| ip.to_canonical()) else { break };
+        client = SocketAddr::new(ip, 0);
+        if !is_trusted(trusted, ip) {
+            break;
+        }
+    }
+    client
 }
 
 /// The first of a header's values, which proxies append to with commas.
@@ -46,6 +74,27 @@ mod tests {
         }
         let peer = Some(peer.parse().unwrap());
         addresses(config, peer, &map).iter().map(|address| address.http("/x")).collect()
+    }
+
+    #[test]
+    fn who_asks_is_told_by_named_proxies_alone() {
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
+        for (peer, said, who) in [
+            ("192.0.2.1:5", "198.51.100.7", "192.0.2.1"),
+            ("10.1.2.3:5", "198.51.100.7", "198.51.100.7"),
+            ("[::ffff:10.1.2.3]:5", "198.51.100.7", "198.51.100.7"),
+            // The client wrote the first entry itself; a second proxy appended what the first one is.
+            ("10.1.2.3:5", "127.0.0.1, 198.51.100.7, 10.9.9.9", "198.51.100.7"),
+            ("10.1.2.3:5", "198.51.100.7:1234", "198.51.100.7"),
+            ("10.1.2.3:5", "[2001:db9::7]:1234", "2001:db9::7"),
+            ("10.1.2.3:5", "198.51.100.7, nonsense", "10.1.2.3"),
+            ("10.1.2.3:5", "", "10.1.2.3"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(FORWARDED_FOR, said.parse().unwrap());
+            let client = client(&trusted, peer.parse().unwrap(), &headers);
+            assert_eq!(client.ip().to_string(), who, "{peer} {said}");
+        }
     }
 
     #[test]

@@ -16,9 +16,11 @@ use tokio::time::timeout;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::gateway::Gateway;
-use crate::problem::{Refusal, problem};
+use crate::handover::Handover;
+use crate::problem::problem;
 use crate::sessions::{SessionView, key};
-use crate::{admission, masked, twilio, upgrade};
+use crate::strangers::client;
+use crate::{admission, masked, seen, twilio, upgrade};
 
 /// The largest body of a webhook that is looked at.
 const BODY: usize = 64 * 1024;
@@ -32,6 +34,7 @@ impl Gateway {
             .route("/api/v1/exotel/voice/connect", get(connect).post(connect))
             .route("/api/v1/exotel/passthru", get(passthru).post(passthru))
             .route("/voicebot/sessions", get(sessions))
+            .route("/voicebot/seen", get(seen::seen))
             .merge(twilio::routes())
             .route(&self.config.ws_path, get(upgrade::upgrade))
             .with_state(self.clone())
@@ -45,7 +48,15 @@ pub fn documented() -> utoipa::openapi::OpenApi {
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(connect, passthru, twilio::voice, twilio::after, sessions), components(schemas(Refusal)))]
+#[openapi(paths(
+    connect,
+    passthru,
+    twilio::voice,
+    twilio::after,
+    twilio::onward::dialled,
+    sessions,
+    seen::seen
+))]
 struct Documented;
 
 /// The answer to the connect webhook, as [`ConnectAnswer`] writes it.
@@ -65,12 +76,16 @@ struct Connect {
 )]
 async fn connect(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let began = Instant::now();
+    // Never refused, since nothing tells the carrier from a stranger: beyond the limit it opens and writes nothing.
+    let may_cost = gateway.door.strangers.may_cost(client(request.extensions()));
     let asked = Asked::read(request).await;
     let request = ConnectRequest::parse(&asked.query, asked.content_type(), &asked.body);
     let invitation = admission::invite(&gateway, &request, &asked.headers);
     let answer = ConnectAnswer { url: invitation.url };
-    asked.log("connect webhook", began);
-    if let Some(agent) = invitation.agent {
+    if may_cost {
+        asked.log("connect webhook", began);
+    }
+    if let Some(agent) = invitation.agent.filter(|_| may_cost) {
         let rate = gateway.config.stream_rate;
         gateway.prepare(key(Carrier::Exotel, &invitation.call), agent, rate);
     }
@@ -81,22 +96,38 @@ async fn connect(State(gateway): State<Arc<Gateway>>, request: Request) -> Respo
 
 /// Exotel tells how a stream ended
 ///
-/// The report joins the call's record. 200 steers the flow to its first branch.
+/// The report joins the call's record. 200 steers the flow to its first branch. With `?transfer=NAME` in the applet's URL
+/// it does so only for a call that its agent handed on to NAME (`*`: to anybody), and 302 steers all others to the second.
 #[utoipa::path(
     method(get, post), path = "/api/v1/exotel/passthru", tag = "carriers",
-    responses((status = 200, description = "Taken; nothing is said.")),
+    params(("transfer" = Option<String>, Query, description = "Asks whether the call was handed on to this name.")),
+    responses(
+        (status = 200, description = "Taken; nothing is said."),
+        (status = 302, description = "Taken; the call was not handed on to this name."),
+    ),
 )]
 async fn passthru(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let began = Instant::now();
+    if !gateway.door.strangers.may_cost(client(request.extensions())) {
+        // Any other answer would lead a true carrier's flow astray.
+        return StatusCode::OK.into_response();
+    }
     let asked = Asked::read(request).await;
     asked.log("stream report", began);
     let report = StreamReport::parse(&asked.query, asked.content_type(), &asked.body);
+    let wanted = form_urlencoded::parse(asked.query.as_bytes()).find(|(name, _)| name == "transfer");
+    let answer = wanted.map_or(StatusCode::OK, |(_, wanted)| {
+        let call = report.call_sid.as_ref();
+        let handover = call.and_then(|call| gateway.handovers.asked(&key(Carrier::Exotel, call)));
+        let fits = |handover: Handover| wanted == "*" || handover.target.eq_ignore_ascii_case(&wanted);
+        if handover.is_some_and(fits) { StatusCode::OK } else { StatusCode::FOUND }
+    });
     match (&gateway.store, report.call_sid) {
         (Some(store), Some(call)) => store.report(Carrier::Exotel.as_str(), &call, report.stream),
         (Some(_), None) => tracing::warn!("a stream report names no call"),
         (None, _) => {}
     }
-    StatusCode::OK.into_response()
+    answer.into_response()
 }
 
 /// The live calls.
@@ -114,14 +145,18 @@ struct Sessions {
     responses(
         (status = 200, description = "The calls that run in this process.", body = Sessions),
         (
-            status = 401, description = "The server's token is needed.", body = Refusal,
+            status = 401, description = "A key is needed.", body = ref("#/components/schemas/Problem"),
             content_type = "application/problem+json",
         ),
     ),
 )]
 async fn sessions(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
-    if !admission::may_see(&gateway, &headers) {
-        return problem(StatusCode::UNAUTHORIZED, "Unauthorized", "Send the token as Authorization: Bearer.");
+    if !admission::may_see(&gateway, &headers).await {
+        return problem(
+            StatusCode::UNAUTHORIZED,
+            "Unauthorized",
+            "Send a key as `Authorization: Bearer <key>`.",
+        );
     }
     let sessions = gateway.sessions.view();
     Json(Sessions { total: sessions.len(), sessions }).into_response()

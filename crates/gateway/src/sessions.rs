@@ -14,7 +14,7 @@ use store::CallId;
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
-use crate::bind::Arrival;
+use crate::bind::{Arrival, Known};
 
 /// How many messages may wait for one call's task.
 const CONTROLS: usize = 4;
@@ -168,6 +168,17 @@ pub(crate) enum Met {
     Refused(Box<Arrival>),
 }
 
+/// What became of something that was told to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Its task has it.
+    Live,
+    /// The call has not come yet.
+    Later,
+    /// It is over, or its task is overrun.
+    Over,
+}
+
 /// All live calls.
 #[derive(Default)]
 pub(crate) struct Sessions {
@@ -178,8 +189,14 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     /// Gives an arriving socket to the live call of this id, or makes it a new call, whose own id then has `random` in
-    /// it.
-    pub(crate) fn meet(&self, call: &str, arrival: Arrival, random: [u8; 10]) -> Met {
+    /// it. `begins` is called for a new call of an id that it brought, before anything can be told to it.
+    pub(crate) fn meet(
+        &self,
+        call: &str,
+        arrival: Arrival,
+        random: [u8; 10],
+        begins: impl FnOnce(CallId, &mut Known),
+    ) -> Met {
         let mut live = lock(&self.live);
         let mut arrival = Box::new(arrival);
         let key = key(arrival.fresh.line.carrier, call);
@@ -201,6 +218,9 @@ impl Sessions {
         let began = now.checked_sub(passed).unwrap_or(now);
         let made = arrival.known.id.filter(|id| self.is_first_use(*id));
         let id = made.unwrap_or_else(|| CallId::new(began, random));
+        if made.is_some() {
+            begins(id, &mut arrival.known);
+        }
         let session = Arc::new(Session::new(id, call, &arrival, began));
         let agent = arrival.agent.name.clone();
         live.insert(key, Entry { session: session.clone(), agent, control: sender });
@@ -252,6 +272,19 @@ impl Sessions {
         let live = lock(&self.live);
         let entry = live.values().find(|entry| entry.session.id == id);
         entry.is_some_and(|entry| entry.control.try_send(control).is_ok())
+    }
+
+    /// The same, and does `otherwise` where the call has not come yet. No call can come in between.
+    pub(crate) fn tell_or(&self, id: CallId, control: Control, otherwise: impl FnOnce()) -> Told {
+        let live = lock(&self.live);
+        if let Some(entry) = live.values().find(|entry| entry.session.id == id) {
+            return if entry.control.try_send(control).is_ok() { Told::Live } else { Told::Over };
+        }
+        if lock(&self.used).contains(&id) {
+            return Told::Over;
+        }
+        otherwise();
+        Told::Later
     }
 
     /// Our ids of all live calls, and when something last came for each.

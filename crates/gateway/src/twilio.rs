@@ -1,6 +1,8 @@
 //! Twilio's routes: the voice webhook, what it asks when a stream is over, and the media socket. Nothing of a request is
 //! read or logged before its signature is found right.
 
+pub(crate) mod onward;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,6 +33,8 @@ use crate::reference::PARAMETER;
 use crate::routes::Asked;
 use crate::sessions::key;
 use crate::socket::{MediaSocket, configure};
+use crate::strangers::client;
+use crate::upgrade::no_upgrade;
 
 const VOICE: &str = "/twilio/voice";
 const AFTER: &str = "/twilio/after";
@@ -48,6 +52,7 @@ pub(crate) fn routes() -> Router<Arc<Gateway>> {
     Router::new()
         .route(VOICE, get(voice).post(voice))
         .route(AFTER, get(after).post(after))
+        .route(onward::DIALLED, get(onward::dialled).post(onward::dialled))
         .route(MEDIA, get(media))
 }
 
@@ -58,11 +63,11 @@ pub(crate) fn routes() -> Router<Arc<Gateway>> {
     method(get, post), path = "/twilio/voice", tag = "carriers",
     responses(
         (status = 200, description = "TwiML.", body = String, content_type = "text/xml"),
-        (status = 400, description = "There is no signature.", body = crate::problem::Refusal,
+        (status = 400, description = "There is no signature.", body = ref("#/components/schemas/Problem"),
             content_type = "application/problem+json"),
-        (status = 403, description = "The signature is wrong.", body = crate::problem::Refusal,
+        (status = 403, description = "The signature is wrong.", body = ref("#/components/schemas/Problem"),
             content_type = "application/problem+json"),
-        (status = 404, description = "Twilio is not configured.", body = crate::problem::Refusal,
+        (status = 404, description = "Twilio is not configured.", body = ref("#/components/schemas/Problem"),
             content_type = "application/problem+json"),
     ),
 )]
@@ -77,9 +82,8 @@ pub(crate) async fn voice(State(gateway): State<Arc<Gateway>>, request: Request)
     let Some(call) = &voice.call else {
         return problem(StatusCode::BAD_REQUEST, "No call", "The request names no CallSid.");
     };
-    let capacity = gateway.capacity();
-    if gateway.is_draining() || capacity.calls >= capacity.max_calls {
-        tracing::warn!(carrier_call_id = call, "there is no place for a call");
+    if let Some(reason) = gateway.closed_to_new() {
+        tracing::warn!(carrier_call_id = call, reason, "there is no place for a call");
         let rings = voice.is_ringing && voice.direction == Direction::Inbound;
         return answer(if rings { twiml::busy() } else { twiml::hang_up() });
     }
@@ -103,16 +107,16 @@ pub(crate) async fn voice(State(gateway): State<Arc<Gateway>>, request: Request)
 
 /// Twilio asks how a call goes on whose stream is over
 ///
-/// A call that lost its socket is given a new one; any other is over.
+/// A call that lost its socket is given a new one, one that its agent handed on is put through, any other is over.
 #[utoipa::path(
     method(get, post), path = "/twilio/after", tag = "carriers",
     responses(
         (status = 200, description = "TwiML.", body = String, content_type = "text/xml"),
-        (status = 400, description = "There is no signature.", body = crate::problem::Refusal,
+        (status = 400, description = "There is no signature.", body = ref("#/components/schemas/Problem"),
             content_type = "application/problem+json"),
-        (status = 403, description = "The signature is wrong.", body = crate::problem::Refusal,
+        (status = 403, description = "The signature is wrong.", body = ref("#/components/schemas/Problem"),
             content_type = "application/problem+json"),
-        (status = 404, description = "Twilio is not configured.", body = crate::problem::Refusal,
+        (status = 404, description = "Twilio is not configured.", body = ref("#/components/schemas/Problem"),
             content_type = "application/problem+json"),
     ),
 )]
@@ -130,7 +134,11 @@ pub(crate) async fn after(State(gateway): State<Arc<Gateway>>, request: Request)
             tracing::info!(call_id = %id, "the call has lost its stream and is given a new one");
             connect(&gateway, &signed.address, (id, call, &agent), &[])
         }
-        _ => None,
+        (Some(call), None) => {
+            let handover = gateway.handovers.asked(&key(Carrier::Twilio, call));
+            handover.and_then(|handover| onward::dial(&gateway, &signed, &handover))
+        }
+        (None, _) => None,
     };
     answer(text.unwrap_or_else(twiml::hang_up))
 }
@@ -144,7 +152,8 @@ async fn media(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let Some(token) = &gateway.config.twilio else { return unconfigured() };
-    let peer = peer.map(|Extension(Peer(address))| address);
+    let client = peer.as_ref().map(|Extension(peer)| peer.client);
+    let peer = peer.map(|Extension(peer)| peer.address);
     let query = uri.query().unwrap_or_default();
     let signature = header_text(&headers, signature::HEADER);
     let mut checked = Err(SignatureFault::Missing);
@@ -165,14 +174,13 @@ async fn media(
         }
         Err(fault) => {
             rejected(if fault == SignatureFault::Missing { "no_signature" } else { "wrong_signature" });
-            return refused(fault, peer);
+            return gateway.door.strangers.refuse(client).unwrap_or_else(|| refused(fault, peer));
         }
     }
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(rejection) => {
-            rejected("no_upgrade");
-            return rejection.into_response();
+            return no_upgrade(&rejection);
         }
     };
     configure(upgrade).on_upgrade(move |socket| {
@@ -216,7 +224,8 @@ impl Signed {
 /// Reads a request and checks whose it is; the answer when it is not Twilio's.
 async fn genuine(gateway: &Gateway, request: Request) -> Result<(Asked, Signed), Box<Response>> {
     let Some(token) = &gateway.config.twilio else { return Err(Box::new(unconfigured())) };
-    let peer = request.extensions().get::<Peer>().map(|Peer(address)| *address);
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.address);
+    let who = client(request.extensions());
     let asked = Asked::read(request).await;
     let given = header_text(&asked.headers, signature::HEADER);
     let mut fault = SignatureFault::Missing;
@@ -234,7 +243,7 @@ async fn genuine(gateway: &Gateway, request: Request) -> Result<(Asked, Signed),
         }
     }
     webhook_refused(Carrier::Twilio, fault == SignatureFault::Missing);
-    Err(Box::new(refused(fault, peer)))
+    Err(Box::new(gateway.door.strangers.refuse(who).unwrap_or_else(|| refused(fault, peer))))
 }
 
 /// TwiML that connects a call to the media socket: our id, the carrier's and the agent's name.

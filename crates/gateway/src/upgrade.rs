@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Extension, RawQuery, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use carriers::Carrier;
 use carriers::exotel::SocketQuery;
 use http::{HeaderMap, StatusCode};
@@ -25,6 +25,13 @@ use crate::sessions::key;
 use crate::socket::{MediaSocket, configure};
 use crate::{admission, masked};
 
+/// What whoever does not ask for a WebSocket hears: a proxy that takes `Upgrade` out is found by these words.
+pub(crate) fn no_upgrade(rejection: &WebSocketUpgradeRejection) -> Response {
+    rejected("no_upgrade");
+    let detail = format!("This path takes WebSocket upgrades alone. {}", rejection.body_text());
+    problem(rejection.status(), "No WebSocket upgrade", &detail)
+}
+
 /// Opens a media socket.
 pub(crate) async fn upgrade(
     State(gateway): State<Arc<Gateway>>,
@@ -35,13 +42,17 @@ pub(crate) async fn upgrade(
 ) -> Response {
     let raw_query = query.unwrap_or_default();
     let query = SocketQuery::parse(&raw_query);
-    let peer = peer.map(|Extension(Peer(address))| address.to_string());
+    let client = peer.as_ref().map(|Extension(peer)| peer.client);
+    let peer = peer.map(|Extension(peer)| peer.address.to_string());
     match admission::may_connect(&gateway, &query, &headers) {
         Ok(granted) => {
             tracing::info!(query = masked::query(&raw_query), peer, ?granted, "a media socket is asked for");
         }
         Err(denied) => {
             rejected(denied.as_str());
+            if let Some(answer) = gateway.door.strangers.refuse(client) {
+                return answer;
+            }
             tracing::warn!(peer, why = denied.as_str(), "a media socket is refused");
             let detail = "Send the token as Authorization: Bearer, user and password as Basic, or connect with \
                           the URL that the connect webhook gives, once and within a minute.";
@@ -51,24 +62,21 @@ pub(crate) async fn upgrade(
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(rejection) => {
-            rejected("no_upgrade");
-            return rejection.into_response();
+            return no_upgrade(&rejection);
         }
     };
     // A live call has its place; a new one needs one.
     let live =
         query.call_id.as_ref().is_some_and(|call| gateway.sessions.is_live(&key(Carrier::Exotel, call)));
-    let place = if live { None } else { gateway.place() };
-    if !live && (place.is_none() || gateway.is_draining()) {
-        let reason = if gateway.is_draining() { "draining" } else { "capacity" };
-        rejected(reason);
-        tracing::warn!(peer, reason, "a media socket is refused");
-        return problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "No capacity",
-            "All places are taken; try again later.",
-        );
-    }
+    let place = match if live { Ok(None) } else { gateway.place().map(Some) } {
+        Ok(place) => place,
+        Err(reason) => {
+            rejected(reason);
+            tracing::warn!(peer, reason, "a media socket is refused");
+            let detail = "No more calls are taken now; try again later.";
+            return problem(StatusCode::SERVICE_UNAVAILABLE, "No capacity", detail);
+        }
+    };
     let agent = agent(&gateway, &query);
     let Some(agent) = agent else {
         return problem(StatusCode::INTERNAL_SERVER_ERROR, "No agent", "No agent is configured.");
@@ -92,7 +100,7 @@ pub(crate) async fn upgrade(
 fn known(query: &SocketQuery) -> Known {
     let id = query.others.get(PARAMETER).and_then(|id| id.parse().ok());
     let direction = if id.is_some() { Direction::Outbound } else { Direction::Inbound };
-    Known { id, direction, answered_by: None }
+    Known { id, direction, ..Known::default() }
 }
 
 /// The agent that the URL names, else the default one.

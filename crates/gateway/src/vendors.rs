@@ -68,7 +68,7 @@ impl Vendors {
         if !agent.settings.agent.listens() {
             return Ok(());
         }
-        if agent.settings.converses() {
+        if agent.settings.converses() && !agent.settings.asks_first() {
             return self.open_partner(agent, rate, call);
         }
         self.open_three(agent, rate)
@@ -78,6 +78,17 @@ impl Vendors {
     pub(crate) fn replace_partner(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), Unheard> {
         self.dismiss_partner();
         self.open_three(agent, rate)
+    }
+
+    /// Opens the speech-to-speech agent in the place of those who told or asked the caller before it.
+    pub(crate) fn converse_now(
+        &mut self,
+        agent: &Agent,
+        rate: SampleRate,
+        call: &CallRecord,
+    ) -> Result<(), Unheard> {
+        (self.ears, self.mouth) = (Ears::Unopened, None);
+        self.open_partner(agent, rate, Some(call))
     }
 
     fn open_three(&mut self, agent: &Agent, rate: SampleRate) -> Result<(), Unheard> {

@@ -6,6 +6,8 @@ mod support;
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -190,6 +192,48 @@ async fn under_a_hanging_store_webhook_and_media_go_on() {
     server.quiet().await;
     drop(let_go);
     assert_eq!(server.records().await.len(), 20, "all are kept once the disk goes on");
+}
+
+/// A disk with so much free space.
+struct Disk(Arc<AtomicU64>);
+
+impl Fault for Disk {
+    fn before_write(&mut self, _: &Path, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn free_bytes(&mut self, _: u64) -> u64 {
+        self.0.load(SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_lets_no_new_call_in_and_keeps_those_that_run() {
+    let data = tempfile::tempdir().unwrap();
+    let free = Arc::new(AtomicU64::new(1 << 40));
+    let options = Options { check_every: Duration::from_millis(5), ..Options::default() };
+    let store = Store::open_with(data.path(), options, Box::new(Disk(free.clone()))).unwrap();
+    let agent = plain(AgentKind::Echo);
+    let server = Server::with_store(Config::default(), agent, store, data, Limits::default()).await;
+    let mut first = server.open("call_id=a").await.unwrap();
+    first.connected().await;
+    first.start("a", 8000).await;
+    first.media(&[1; 320]).await;
+    first.audio().await;
+    free.store(0, SeqCst);
+    while server.store.health().writable {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(server.open("call_id=b").await.err(), Some(503));
+    first.media(&[2; 320]).await;
+    assert_eq!(first.audio().await, [2; 320], "a running call goes on");
+    free.store(1 << 40, SeqCst);
+    while !server.store.health().writable {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(server.open("call_id=b").await.is_ok(), "there is room again");
+    first.stop("callended").await;
+    assert_eq!(first.close_code().await, Some(1000));
 }
 
 #[tokio::test]

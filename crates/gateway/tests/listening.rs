@@ -46,7 +46,8 @@ async fn read_out(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn half_sent_requests_are_closed_and_hold_nobody_up() {
-    let limits = Limits { head: Duration::from_millis(400), per_address: 100, connections: 300 };
+    let limits =
+        Limits { head: Duration::from_millis(400), per_address: 100, connections: 300, ..Limits::default() };
     let server = limited(limits).await;
     let mut good = server.open("call_id=good").await.unwrap();
     good.connected().await;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for code")]
 
+#[path = "twilio/onward.rs"]
+mod onward;
 mod support;
 
 use std::time::Duration;

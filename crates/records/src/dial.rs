@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::number::{Country, NotANumber, Number, NumberKind};
+use crate::quota::{Allowance, Quota};
 
 /// What the operator allows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,17 +19,12 @@ pub struct DialRules {
     pub allowed_prefixes: Vec<String>,
     /// Calls within a minute by one key; 0: as many as it likes.
     pub calls_per_minute: u32,
+    /// Calls within a day by one key; 0: as many as it likes.
+    pub calls_per_day: u32,
     /// Minutes of calls within a day by one key; 0: as many as it likes.
     pub minutes_per_day: u32,
-}
-
-/// What one key has used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Spent {
-    /// Calls placed within the last minute.
-    pub calls_last_minute: u32,
-    /// Seconds of its calls within the last day, those that run counted to now.
-    pub seconds_last_day: u64,
+    /// What all keys may place together.
+    pub server: Allowance,
 }
 
 /// Why a call is not placed.
@@ -69,11 +65,26 @@ pub enum Refusal {
     /// Too many calls.
     #[error("This key has placed {0} calls within a minute, and outbound.calls_per_minute allows no more.")]
     Rate(u32),
+    /// Too many calls within a day.
+    #[error("This key has placed {0} calls within a day, and outbound.calls_per_day allows no more.")]
+    Calls(u32),
     /// Too many minutes.
     #[error(
-        "The calls of this key took {0} minutes within a day, and outbound.minutes_per_day allows no more."
+        "The calls of this key took {0} minutes within a day, those that run counted at their longest \
+         (outbound.max_call_ms); outbound.minutes_per_day does not allow another."
     )]
     Minutes(u32),
+    /// Too many calls within a day by all keys.
+    #[error(
+        "The server has placed {0} calls within a day, and outbound.whole_server.calls_per_day allows no more."
+    )]
+    ServerCalls(u32),
+    /// Too many minutes by all keys.
+    #[error(
+        "The server's calls took {0} minutes within a day, those that run counted at their longest \
+         (outbound.max_call_ms); outbound.whole_server.minutes_per_day does not allow another."
+    )]
+    ServerMinutes(u32),
 }
 
 impl Refusal {
@@ -87,7 +98,10 @@ impl Refusal {
             Self::NoSuchNumber => "no_such_number",
             Self::Blocked(_) => "blocked_number",
             Self::Rate(_) => "too_many_calls",
+            Self::Calls(_) => "too_many_calls_today",
             Self::Minutes(_) => "too_many_minutes",
+            Self::ServerCalls(_) => "server_calls_used",
+            Self::ServerMinutes(_) => "server_minutes_used",
         }
     }
 
@@ -95,7 +109,7 @@ impl Refusal {
     pub const fn retry_after_s(&self) -> Option<u32> {
         match self {
             Self::Rate(_) => Some(60),
-            Self::Minutes(_) => Some(3600),
+            Self::Calls(_) | Self::Minutes(_) | Self::ServerCalls(_) | Self::ServerMinutes(_) => Some(3600),
             _ => None,
         }
     }
@@ -131,15 +145,14 @@ impl DialRules {
         }
     }
 
-    /// Whether a key that has used so much may place one more call.
-    pub const fn allowance(&self, spent: Spent) -> Result<(), Refusal> {
-        if self.calls_per_minute > 0 && spent.calls_last_minute >= self.calls_per_minute {
-            return Err(Refusal::Rate(spent.calls_last_minute));
-        }
-        if self.minutes_per_day > 0 && spent.seconds_last_day >= self.minutes_per_day as u64 * 60 {
-            return Err(Refusal::Minutes((spent.seconds_last_day / 60) as u32));
-        }
-        Ok(())
+    /// What the next call is held against, when none may take longer than this many seconds.
+    pub const fn quota(&self, longest_s: u32) -> Quota {
+        let key = Allowance {
+            calls_per_minute: self.calls_per_minute,
+            calls_per_day: self.calls_per_day,
+            minutes_per_day: self.minutes_per_day,
+        };
+        Quota { key, server: self.server, longest_s }
     }
 
     fn is_open(&self, country: Country) -> bool {
@@ -203,14 +216,59 @@ mod tests {
         assert!(why.contains("outbound.countries"), "{why}");
     }
 
+    /// Islands whose numbers look like those of the United States: fraud rings there, since a call costs what a call
+    /// abroad costs.
     #[test]
-    fn a_key_may_so_much_and_no_more() {
-        let rules = DialRules { calls_per_minute: 2, minutes_per_day: 1000, ..DialRules::default() };
-        let spent =
-            |calls_last_minute, minutes: u64| Spent { calls_last_minute, seconds_last_day: minutes * 60 };
-        assert_eq!(rules.allowance(spent(1, 999)), Ok(()));
-        assert_eq!(rules.allowance(spent(2, 0)), Err(Refusal::Rate(2)));
-        assert_eq!(rules.allowance(spent(0, 1000)), Err(Refusal::Minutes(1000)));
-        assert_eq!(DialRules::default().allowance(spent(900, 90_000)), Ok(()));
+    fn no_island_is_reached_by_opening_its_neighbours() {
+        let open = rules(&["US", "CA", "IN", "GB"], "");
+        for area in [
+            242, 246, 264, 268, 284, 345, 441, 473, 649, 658, 664, 721, 758, 767, 784, 809, 829, 849, 868,
+            869, 876, 340, 670, 671, 684, 787, 939,
+        ] {
+            let said = open.number(&format!("+1{area}5550123"));
+            let code = said.as_ref().err().map_or("", Refusal::code);
+            assert!(matches!(code, "country_not_open" | "no_such_number"), "{area}: {said:?}");
+        }
+        // Jersey, Guernsey, the Isle of Man.
+        for number in ["+447797712345", "+447781123456", "+447624123456"] {
+            let said = open.number(number);
+            assert_eq!(
+                said.as_ref().err().map_or("", Refusal::code),
+                "country_not_open",
+                "{number}: {said:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn satellites_and_global_networks_are_of_no_open_country() {
+        let all: Vec<String> = (b'A'..=b'Z')
+            .flat_map(|a| (b'A'..=b'Z').map(move |b| String::from_utf8_lossy(&[a, b]).into_owned()))
+            .collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let open = DialRules { allowed_prefixes: Vec::new(), ..rules(&all, "") };
+        assert!(open.countries.len() > 200, "every country is open");
+        for number in [
+            "+870773112345",
+            "+878101234567890",
+            "+881612345678",
+            "+88216123456",
+            "+88213123456",
+            "+883510001234567",
+            "+8835100012345",
+            "+888123456789",
+            "+979123456789",
+            "+80012345678",
+            "+80812345678",
+        ] {
+            let said = open.number(number);
+            let code = said.as_ref().err().map_or("", Refusal::code);
+            assert!(matches!(code, "dear_number" | "not_a_number"), "{number}: {said:?}");
+        }
+        for number in ["+19005550123", "+448712345678", "+911861123456789", "+33899123456", "+611901234567"] {
+            let said = open.number(number);
+            let code = said.as_ref().err().map_or("", Refusal::code);
+            assert_eq!(code, "dear_number", "{number}: {said:?}");
+        }
     }
 }

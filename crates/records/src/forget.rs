@@ -35,7 +35,11 @@ impl CallRecord {
     pub fn forget(&mut self, what: Kept, now: Timestamp) -> Change {
         let before = self.clone();
         match what {
-            Kept::Audio => self.recording = None,
+            Kept::Audio => {
+                if self.recording.take().is_some() {
+                    self.recording_erased_at = Some(now);
+                }
+            }
             Kept::Transcript => {
                 for turn in &mut self.turns {
                     turn.text.clear();
@@ -43,6 +47,8 @@ impl CallRecord {
                 }
                 self.results.clear();
                 self.transfer = None;
+                // A vendor's summary of a conversation is the conversation in other words.
+                self.agent_report = None;
             }
             Kept::Record if self.erased_at.is_none() => {
                 let tombstone = Self {
@@ -55,6 +61,7 @@ impl CallRecord {
                     end_from: self.end_from,
                     talk_ended: true,
                     erased_at: Some(now),
+                    recording_erased_at: self.recording.as_ref().map(|_| now).or(self.recording_erased_at),
                     ..Self::new(
                         std::mem::take(&mut self.id),
                         std::mem::take(&mut self.carrier),
@@ -74,7 +81,10 @@ impl CallRecord {
             Kept::Audio => self.recording.is_some(),
             Kept::Transcript => {
                 let said = |turn: &crate::TurnRecord| !turn.text.is_empty() || !turn.unheard.is_empty();
-                self.turns.iter().any(said) || !self.results.is_empty() || self.transfer.is_some()
+                self.turns.iter().any(said)
+                    || !self.results.is_empty()
+                    || self.transfer.is_some()
+                    || self.agent_report.is_some()
             }
             Kept::Record => self.erased_at.is_none(),
         }

@@ -94,6 +94,18 @@ pub enum Fact {
         /// Its fields.
         fields: BTreeMap<String, String>,
     },
+    /// Somebody listened to the recording. Changes nothing in the record.
+    Played {
+        /// Who: an API key's id, or what stands for one.
+        by: String,
+    },
+    /// Somebody had the call held back from being erased, or let it go. Changes nothing in the record.
+    Held {
+        /// Who: an API key's id, or what stands for one.
+        by: String,
+        /// Whether it is held from now on.
+        held: bool,
+    },
 }
 
 /// What a call costs.
@@ -171,6 +183,7 @@ impl CallRecord {
             Fact::AnsweredBy { by } => greatest(&mut self.answered_by, Some(by)),
             Fact::Report { fields } => merge(&mut self.carrier_report, fields),
             Fact::AgentReport { fields } => merge(&mut self.agent_report, fields),
+            Fact::Played { .. } | Fact::Held { .. } => {}
         }
         self.change_since(&before)
     }
@@ -219,7 +232,10 @@ impl CallRecord {
     fn talk(&mut self, at: Timestamp, from: Witness, told: Self) {
         self.status(told.started_at, from, CallStatus::InProgress);
         if let (Some(ended), Some(reason)) = (told.ended_at, told.end_reason) {
-            self.status(ended, from, reason.status());
+            // One that was handed on lives on at its carrier, which says when it is over.
+            if !(reason == EndReason::Transferred && told.status == CallStatus::InProgress) {
+                self.status(ended, from, reason.status());
+            }
             self.end(ended, from, reason, told.end_detail.clone());
         }
         self.direction = self.direction.max(told.direction);
@@ -252,6 +268,11 @@ impl CallRecord {
             self.recording_consent = told.recording_consent;
             self.results = told.results;
             self.transfer = told.transfer;
+        }
+        greatest(&mut self.recording_erased_at, told.recording_erased_at);
+        if self.recording_erased_at.is_some() {
+            // A record that was read before and comes after does not bring it back.
+            self.recording = None;
         }
     }
 }
@@ -353,6 +374,7 @@ impl CallRecord {
             usage: None,
             incidents: Vec::new(),
             recording: None,
+            recording_erased_at: None,
             recording_consent: None,
             carrier_recordings: std::collections::BTreeSet::new(),
             results: BTreeMap::new(),

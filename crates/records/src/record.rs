@@ -205,6 +205,9 @@ pub struct CallRecord {
     /// Where the stereo recording is: a file's name in the call's folder, or `s3://bucket/key` once it lies there only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording: Option<String>,
+    /// When the recording was erased, alone or with the rest; absent where there is one or never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording_erased_at: Option<Timestamp>,
     /// Whether the caller agreed to be recorded; absent where they were neither told nor asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording_consent: Option<ConsentRecord>,

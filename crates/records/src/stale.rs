@@ -15,6 +15,28 @@ const DIALLING: SignedDuration = SignedDuration::from_secs(60);
 pub struct StaleRule {
     /// For how long a call shows no sign of life before it is looked at.
     pub after: SignedDuration,
+    /// For how long a process tells nothing of itself before it counts as dead.
+    pub node_after: SignedDuration,
+}
+
+/// Where a call lives, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// On this process, or on another one that lives.
+    Alive,
+    /// On none that is known of: it rings, or its process has left nothing behind.
+    Unknown,
+    /// It lived on a process that has died.
+    Dead,
+}
+
+/// When a call last showed life, and where it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signs {
+    /// Audio, an event, a word of its carrier; `None` where there is nothing but the record.
+    pub last: Option<Timestamp>,
+    /// Where it lives.
+    pub home: Home,
 }
 
 /// What is to be done about a call.
@@ -55,16 +77,10 @@ pub enum AfterAsking {
 }
 
 impl StaleRule {
-    /// What is to be done about a call, by what is known without asking anybody. `last_sign` is when it last showed
-    /// life: audio, an event, its node's word. `can_ask`: the carrier can be asked after calls.
-    pub fn step(
-        &self,
-        call: &CallRecord,
-        last_sign: Option<Timestamp>,
-        now: Timestamp,
-        can_ask: bool,
-    ) -> StaleStep {
-        if call.status.is_final() {
+    /// What is to be done about a call, by what is known without asking anybody. `can_ask`: the carrier can be asked
+    /// after calls.
+    pub fn step(&self, call: &CallRecord, signs: Signs, now: Timestamp, can_ask: bool) -> StaleStep {
+        if call.status.is_final() || signs.home == Home::Alive {
             return StaleStep::Leave;
         }
         let is_unknown = call.carrier_call_id.is_empty() && call.direction == Direction::Outbound;
@@ -77,17 +93,21 @@ impl StaleRule {
                 (true, false) => StaleStep::Leave,
             };
         }
-        if self.silence(call, last_sign, now) <= self.after {
+        let can_ask = can_ask && !call.carrier_call_id.is_empty();
+        // The process that would have heard of it tells nothing any more. It may be cut off from the tables only, so where
+        // nobody can be asked that proves nothing.
+        let is_orphan = signs.home == Home::Dead && can_ask;
+        if !is_orphan && self.silence(call, signs.last, now) <= self.after {
             return StaleStep::Leave;
         }
-        if can_ask && !call.carrier_call_id.is_empty() { StaleStep::AskCarrier } else { StaleStep::Close }
+        if can_ask { StaleStep::AskCarrier } else { StaleStep::Close }
     }
 
     /// What is to be done once the carrier was asked after the call, or whether it ever dialled it.
     pub fn after_asking(
         &self,
         call: &CallRecord,
-        last_sign: Option<Timestamp>,
+        signs: Signs,
         now: Timestamp,
         word: CarrierWord,
     ) -> AfterAsking {
@@ -97,12 +117,16 @@ impl StaleRule {
             CarrierWord::Status(_) if was_dialled => AfterAsking::Leave,
             // It was found: now its id is known, and the next round asks after it.
             CarrierWord::Status(_) => AfterAsking::Believe,
-            CarrierWord::NoCall if was_dialled => AfterAsking::Close(EndReason::Stale),
+            // What the carrier has just made it may not show yet.
+            CarrierWord::NoCall if was_dialled && now.duration_since(call.started_at) <= DIALLING => {
+                AfterAsking::Leave
+            }
+            CarrierWord::NoCall if was_dialled => AfterAsking::Close(signs.home.reason()),
             CarrierWord::NoCall => AfterAsking::Close(EndReason::NeverDialled),
             CarrierWord::NotYet => AfterAsking::Leave,
             // A carrier that never answers must not keep a call open for ever.
-            CarrierWord::Silent if self.silence(call, last_sign, now) > self.after * 2 => {
-                AfterAsking::Close(EndReason::Stale)
+            CarrierWord::Silent if self.silence(call, signs.last, now) > self.after * 2 => {
+                AfterAsking::Close(signs.home.reason())
             }
             CarrierWord::Silent => AfterAsking::Leave,
         }
@@ -113,6 +137,22 @@ impl StaleRule {
         let signs = [Some(call.started_at), call.answered_at, call.talked_at, last_sign];
         let last = signs.into_iter().flatten().max().unwrap_or(call.started_at);
         now.duration_since(last).max(SignedDuration::ZERO)
+    }
+
+    /// Whether a process lives that has told nothing of itself for so long. `judge_for` is for how long whoever judges
+    /// has told without a gap: after an outage of the database everybody has been silent, and nobody is dead for it.
+    pub fn node_lives(&self, silent_for: SignedDuration, judge_for: SignedDuration) -> bool {
+        silent_for <= self.node_after || judge_for <= self.node_after
+    }
+}
+
+impl Home {
+    /// Why a call is closed that nobody knows to live.
+    pub const fn reason(self) -> EndReason {
+        match self {
+            Self::Dead => EndReason::ServerDied,
+            Self::Alive | Self::Unknown => EndReason::Stale,
+        }
     }
 }
 
@@ -126,7 +166,13 @@ pub fn closed(at: Timestamp, reason: EndReason, detail: String) -> CallEvent {
 mod tests {
     use super::*;
 
-    const RULE: StaleRule = StaleRule { after: SignedDuration::from_mins(30) };
+    const RULE: StaleRule =
+        StaleRule { after: SignedDuration::from_mins(30), node_after: SignedDuration::from_mins(1) };
+    const NO_SIGN: Signs = Signs { last: None, home: Home::Unknown };
+
+    fn last(at: Option<Timestamp>) -> Signs {
+        Signs { last: at, home: Home::Unknown }
+    }
 
     fn at(minutes: i64) -> Timestamp {
         "2026-11-21T12:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_mins(minutes)
@@ -154,41 +200,68 @@ mod tests {
             // A clock that went back is no silence.
             (Some(at(90)), at(31), true, StaleStep::Leave),
         ] {
-            assert_eq!(RULE.step(&live, last_sign, now, can_ask), step, "{last_sign:?} {now}");
+            assert_eq!(RULE.step(&live, last(last_sign), now, can_ask), step, "{last_sign:?} {now}");
         }
         for status in CallStatus::ALL.into_iter().filter(|status| status.is_final()) {
-            assert_eq!(RULE.step(&call(status, "CA1"), None, at(9999), true), StaleStep::Leave);
+            assert_eq!(RULE.step(&call(status, "CA1"), NO_SIGN, at(9999), true), StaleStep::Leave);
         }
         let inbound = CallRecord { direction: Direction::Inbound, ..call(CallStatus::InProgress, "") };
-        assert_eq!(RULE.step(&inbound, None, at(31), true), StaleStep::Close);
+        assert_eq!(RULE.step(&inbound, NO_SIGN, at(31), true), StaleStep::Close);
+    }
+
+    #[test]
+    fn where_a_call_lives_counts_before_its_silence() {
+        let signs = |home| Signs { last: None, home };
+        let silent = call(CallStatus::InProgress, "CA1");
+        let dialling = call(CallStatus::Queued, "");
+        for call in [&silent, &dialling] {
+            assert_eq!(RULE.step(call, signs(Home::Alive), at(9999), true), StaleStep::Leave);
+        }
+        assert_eq!(RULE.step(&silent, signs(Home::Dead), at(2), true), StaleStep::AskCarrier);
+        assert_eq!(RULE.step(&silent, signs(Home::Dead), at(2), false), StaleStep::Leave);
+        assert_eq!(RULE.step(&silent, signs(Home::Dead), at(31), false), StaleStep::Close);
+        assert_eq!(RULE.step(&silent, signs(Home::Unknown), at(2), true), StaleStep::Leave);
+        let after = |home, word| RULE.after_asking(&silent, signs(home), at(2), word);
+        assert_eq!(after(Home::Dead, CarrierWord::NoCall), AfterAsking::Close(EndReason::ServerDied));
+        assert_eq!(
+            after(Home::Dead, CarrierWord::Status(Some(CallStatus::InProgress))),
+            AfterAsking::Leave,
+            "the carrier may give it to another process"
+        );
+        assert_eq!(after(Home::Dead, CarrierWord::Silent), AfterAsking::Leave);
+        let secs = SignedDuration::from_secs;
+        assert!(RULE.node_lives(secs(60), secs(600)));
+        assert!(!RULE.node_lives(secs(61), secs(600)));
+        assert!(RULE.node_lives(secs(6000), secs(60)), "whoever was silent too judges nobody");
     }
 
     #[test]
     fn a_call_that_may_not_have_been_dialled_is_looked_for() {
         let dialling = call(CallStatus::Queued, "");
-        assert_eq!(RULE.step(&dialling, None, at(1), true), StaleStep::Leave);
-        assert_eq!(RULE.step(&dialling, None, at(2), true), StaleStep::FindAtCarrier);
-        assert_eq!(RULE.step(&dialling, None, at(2), false), StaleStep::Leave);
-        assert_eq!(RULE.step(&dialling, None, at(11), false), StaleStep::Close);
-        let after = |now, word| RULE.after_asking(&dialling, None, now, word);
+        assert_eq!(RULE.step(&dialling, NO_SIGN, at(1), true), StaleStep::Leave);
+        assert_eq!(RULE.step(&dialling, NO_SIGN, at(2), true), StaleStep::FindAtCarrier);
+        assert_eq!(RULE.step(&dialling, NO_SIGN, at(2), false), StaleStep::Leave);
+        assert_eq!(RULE.step(&dialling, NO_SIGN, at(11), false), StaleStep::Close);
+        let after = |now, word| RULE.after_asking(&dialling, NO_SIGN, now, word);
         assert_eq!(after(at(11), CarrierWord::NotYet), AfterAsking::Leave);
         assert_eq!(after(at(11), CarrierWord::NoCall), AfterAsking::Close(EndReason::NeverDialled));
         assert_eq!(after(at(11), CarrierWord::Silent), AfterAsking::Leave);
         assert_eq!(after(at(11), CarrierWord::Status(Some(CallStatus::Ringing))), AfterAsking::Believe);
         // Its socket has opened, so it was dialled.
         let talks = CallRecord { talked_at: Some(at(1)), ..dialling };
-        assert_eq!(RULE.step(&talks, None, at(11), true), StaleStep::Leave);
+        assert_eq!(RULE.step(&talks, NO_SIGN, at(11), true), StaleStep::Leave);
     }
 
     #[test]
     fn the_carrier_is_believed() {
         let call = call(CallStatus::InProgress, "CA1");
-        let after = |now, word| RULE.after_asking(&call, None, now, word);
+        let after = |now, word| RULE.after_asking(&call, NO_SIGN, now, word);
         let status = |status| CarrierWord::Status(Some(status));
         assert_eq!(after(at(900), status(CallStatus::InProgress)), AfterAsking::Leave);
         assert_eq!(after(at(900), CarrierWord::Status(None)), AfterAsking::Leave);
         assert_eq!(after(at(31), status(CallStatus::Completed)), AfterAsking::Believe);
         assert_eq!(after(at(31), CarrierWord::NoCall), AfterAsking::Close(EndReason::Stale));
+        assert_eq!(after(at(1), CarrierWord::NoCall), AfterAsking::Leave, "it was made just now");
         assert_eq!(after(at(31), CarrierWord::Silent), AfterAsking::Leave);
         assert_eq!(after(at(61), CarrierWord::Silent), AfterAsking::Close(EndReason::Stale));
     }

@@ -80,6 +80,49 @@ fn a_call_goes_its_way() {
 }
 
 #[test]
+fn a_call_that_was_handed_on_lives_until_its_carrier_says_that_it_is_over() {
+    let mut handed_on = talk(9, &["hello"], Some(EndReason::Transferred));
+    if let Fact::Talk { record } = &mut handed_on.fact {
+        record.status = CallStatus::InProgress;
+    }
+    let ours = CallEvent {
+        at: at(50),
+        from: Witness::Socket,
+        fact: Fact::Status {
+            status: CallStatus::Completed,
+            reason: Some(EndReason::Transferred),
+            detail: "sales: completed".to_owned(),
+        },
+    };
+    let theirs = status(51, Witness::Carrier, CallStatus::Completed);
+    let mut record = after([handed_on.clone()]);
+    assert_eq!((record.status, record.end_reason), (CallStatus::InProgress, Some(EndReason::Transferred)));
+    assert_eq!(record.apply(ours.clone()), Change::Ended { from: CallStatus::InProgress });
+    assert_eq!((record.end_reason, record.ended_at), (Some(EndReason::Transferred), Some(at(50))));
+    // In every order the same, and the carrier alone is enough.
+    let mut ends = Vec::new();
+    for order in [
+        [&handed_on, &ours, &theirs],
+        [&handed_on, &theirs, &ours],
+        [&ours, &handed_on, &theirs],
+        [&ours, &theirs, &handed_on],
+        [&theirs, &ours, &handed_on],
+        [&theirs, &handed_on, &ours],
+    ] {
+        ends.push(after(order.map(Clone::clone)));
+    }
+    assert!(ends.windows(2).all(|pair| pair[0] == pair[1]), "{ends:#?}");
+    assert_eq!((ends[0].status, ends[0].end_reason), (CallStatus::Completed, Some(EndReason::Transferred)));
+    let by_carrier = after([handed_on, theirs]);
+    assert_eq!(
+        (by_carrier.status, by_carrier.end_reason),
+        (CallStatus::Completed, Some(EndReason::Transferred))
+    );
+    // A carrier whose flow goes on without us says nothing more: that call is over for us.
+    assert_eq!(after([talk(9, &["hello"], Some(EndReason::Transferred))]).status, CallStatus::Completed);
+}
+
+#[test]
 fn a_better_witness_corrects_the_end_and_a_worse_one_does_not() {
     let stale = CallEvent {
         at: at(2_000),

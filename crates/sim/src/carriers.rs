@@ -15,7 +15,8 @@ mod server;
 mod twilio;
 mod world;
 
-pub use ledger::{Entry, Ledger, What};
+pub use ledger::{Entry, Ledger, Moment, What};
 pub use manner::{Answering, Callbacks, Lost, Manner, NUMBERS, Person};
+pub(crate) use posting::multipart;
 pub use server::CarrierServer;
-pub use world::{ExotelAccount, Flow, Pace, Settings, TwilioAccount, World};
+pub use world::{ExotelAccount, Flow, Pace, Passthru, Settings, TwilioAccount, World};

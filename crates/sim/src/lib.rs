@@ -7,6 +7,7 @@ pub mod exotel;
 mod greeting;
 pub mod load;
 pub mod phone;
+pub mod s3;
 pub mod scenario;
 mod side;
 pub mod twilio;

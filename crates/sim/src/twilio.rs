@@ -15,4 +15,4 @@ pub use messages::{Call, Direction, Messages};
 pub(crate) use side::TwilioSide;
 pub use sign::{signature, signed_upgrade_url, upgrade_signature};
 pub(crate) use twiml::is_loopback;
-pub use twiml::{Document, LONGEST_PARAMETER, Next, Stream, StreamFault, TwimlError, Verb};
+pub use twiml::{Dial, Document, LONGEST_PARAMETER, Next, Stream, StreamFault, TwimlError, Verb};

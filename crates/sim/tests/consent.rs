@@ -186,16 +186,71 @@ fn without_consent_wanted_nothing_changes_and_off_is_silent() {
     assert_silent(&story.log);
 }
 
-#[test]
-fn a_speech_to_speech_agent_announces_too() {
+/// A speech-to-speech agent beside whom our own voice tells or asks.
+fn bridged(consent: Consent) -> Scenario {
     let mut scene = Scenario::conversation("Hello.");
-    scene.settings.recording.consent = Consent::Announce;
-    scene.agent_answers(sim::scenario::Spoken::of("This call is recorded."));
+    scene.settings.recording.consent = consent;
     scene.agent_answers(sim::scenario::Spoken::of("Hello."));
+    scene
+}
+
+#[test]
+fn our_own_voice_announces_before_a_speech_to_speech_agent_is_opened() {
+    let mut scene = bridged(Consent::Announce);
     scene.hangs_up(9_000);
     let story = scene.play();
     assert!(matches!(decision(&story)[..], [(_, true, ConsentWhy::Announced)]), "{}", story.timeline);
-    assert!(story.timeline.contains("say: Hello."), "{}", story.timeline);
+    let order = ["agent: This call is recorded.", "recorded: ", "say: Hello."];
+    let places: Vec<Option<usize>> = order.iter().map(|line| story.timeline.find(line)).collect();
+    assert!(places.is_sorted() && places[0].is_some(), "{places:?}\n{}", story.timeline);
+}
+
+#[test]
+fn a_key_answers_before_a_speech_to_speech_agent_is_opened() {
+    for (digit, why) in [('1', ConsentWhy::PressedYes), ('2', ConsentWhy::PressedOther)] {
+        let mut scene = bridged(Consent::Ask);
+        // Nobody is there to understand words, so they are no answer.
+        scene.caller_says("yes please", 4_500, 600);
+        scene.send(7_000, CarrierEvent::Dtmf { digit });
+        scene.hangs_up(14_000);
+        let story = scene.play();
+        let [(at, recorded, because)] = decision(&story)[..] else { panic!("{}", story.timeline) };
+        assert_eq!((recorded, because), (digit == '1', why), "{}", story.timeline);
+        assert!(story.timeline.contains("agent: May we record this call? Press 1"), "{}", story.timeline);
+        // Not a frame and not a word went to the agent before.
+        let early = story.outputs.iter().filter(|(when, what)| {
+            *when < at && matches!(what, Output::Converse(_) | Output::Listen(_) | Output::Record(_))
+        });
+        assert_eq!(early.count(), 0, "{}", story.timeline);
+        assert!(story.timeline.contains("say: Hello."), "{}", story.timeline);
+    }
+}
+
+#[test]
+fn silence_and_a_voice_that_fails_are_a_no_of_a_speech_to_speech_call_too() {
+    let mut scene = bridged(Consent::Ask);
+    scene.hangs_up(40_000);
+    let story = scene.play();
+    assert!(matches!(decision(&story)[..], [(_, false, ConsentWhy::NoAnswer)]), "{}", story.timeline);
+    assert_eq!(story.timeline.matches("agent: May we record").count(), 2, "{}", story.timeline);
+    for consent in [Consent::Announce, Consent::Ask] {
+        let mut scene = bridged(consent);
+        scene.voice.fails = Some("no voice".to_owned());
+        scene.hangs_up(20_000);
+        let story = scene.play();
+        assert!(matches!(decision(&story)[..], [(_, false, ConsentWhy::NotHeard)]), "{}", story.timeline);
+        assert!(story.timeline.contains("say: Hello."), "{}", story.timeline);
+    }
+}
+
+#[test]
+fn words_answer_where_a_recogniser_stands_ready_behind_the_agent() {
+    let mut scene = bridged(Consent::Ask);
+    scene.settings.speech_to_speech_fallback = true;
+    scene.caller_says("yes please", 5_500, 600);
+    scene.hangs_up(14_000);
+    let story = scene.play();
+    assert!(matches!(decision(&story)[..], [(_, true, ConsentWhy::SaidYes)]), "{}", story.timeline);
 }
 
 #[test]

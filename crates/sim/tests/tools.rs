@@ -211,6 +211,70 @@ fn a_transfer_closes_the_socket_when_the_words_were_heard() {
     );
 }
 
+/// A desk that may hand callers to these and to nobody else.
+fn desk_with(names: &[&str], usual: &str) -> Scenario {
+    let mut scene = desk();
+    let to = names.iter().map(|name| (*name).to_owned()).collect();
+    scene.settings.tools.transfer = call::Transfer { to, usual: usual.to_owned() };
+    scene.caller_says("a person please", 2_000, 1_000);
+    scene
+}
+
+#[test]
+fn a_caller_is_handed_to_nobody_who_is_not_named() {
+    let mut scene = desk_with(&["sales", "support"], "");
+    scene.model_answers(Answer::of("").and_uses(TRANSFER, "{\"target\":\"+12025550123\"}"));
+    scene.model_answers(Answer::of("I put you through.").and_uses(TRANSFER, "{\"target\":\" Sales \"}"));
+    let story = play(scene);
+    // The model is told who there is, not what it asked for, and asks again.
+    assert!(story.log.contains("there are: sales, support"), "{}", story.timeline);
+    assert_eq!(story.timeline.matches("transfer to ").count(), 1, "{}", story.timeline);
+    assert!(story.timeline.contains("transfer to sales\n"), "{}", story.timeline);
+    assert!(story.timeline.ends_with("ended: transferred\n"), "{}", story.timeline);
+}
+
+#[test]
+fn who_is_meant_where_nobody_is_named_is_the_usual_one() {
+    let mut scene = desk_with(&["sales", "support"], "support");
+    scene.model_answers(Answer::of("I put you through.").and_uses(TRANSFER, "{}"));
+    assert!(play(scene).timeline.contains("transfer to support\n"));
+    let mut scene = desk_with(&["sales", "support"], "");
+    scene.model_answers(Answer::of("").and_uses(TRANSFER, "{}"));
+    scene.model_answers(Answer::of("To whom?"));
+    scene.hangs_up(9_000);
+    let story = play(scene);
+    assert!(
+        story.log.contains("say to whom") && !story.timeline.contains("transfer to"),
+        "{}",
+        story.timeline
+    );
+}
+
+#[test]
+fn what_a_call_brings_along_is_said_and_told() {
+    let mut scene = Scenario::unstarted(desk().settings);
+    scene.settings.greeting = "Hello {custom.name|there}.".to_owned();
+    scene.settings.prompt = "You talk to {custom.name|somebody}, order {custom.order}.".to_owned();
+    let custom = [("name", "Asha"), ("order", "7")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let start = call::StreamStart {
+        stream: "stream-1".to_owned(),
+        call: Some("call-1".to_owned()),
+        account: None,
+        from: None,
+        to: None,
+        custom: custom.into(),
+        rate: SampleRate::HZ_8000,
+        least_chunk: None,
+    };
+    scene.send(100, CarrierEvent::Start(Box::new(start)));
+    scene.caller_says("hello", 3_000, 800);
+    scene.model_answers(Answer::of("Hello."));
+    scene.hangs_up(8_000);
+    let story = play(scene);
+    assert!(story.timeline.contains("agent: Hello Asha."), "{}", story.timeline);
+    assert!(story.log.contains("You talk to Asha, order 7."), "{}", story.timeline);
+}
+
 #[test]
 fn a_result_is_recorded() {
     let mut scene = desk();

@@ -231,7 +231,7 @@ async fn a_stream_that_twilio_would_refuse_is_refused_and_told() {
 async fn other_ends_of_a_document_are_ends_of_the_call() {
     for (document, end) in [
         ("<Response><Reject reason=\"busy\"/></Response>", "the TwiML rejected the call: busy"),
-        ("<Response><Say>hello</Say><Dial>0123</Dial></Response>", "the TwiML would dial somebody now"),
+        ("<Response><Say>hello</Say><Dial>+918000009001</Dial></Response>", "the TwiML had no more to do"),
         ("<Response/>", "the TwiML had no more to do"),
     ] {
         let (_server, url) = Server::start(&[document]).await;
@@ -241,6 +241,9 @@ async fn other_ends_of_a_document_are_ends_of_the_call() {
     let (_server, url) = Server::start(&["<Response><Redirect/></Response>"]).await;
     let (report, _) = call(plan(&url, Vec::new())).await;
     assert!(report.unwrap().end.detail.contains("in circles"));
+    let (_server, url) = Server::start(&["<Response><Dial>0123</Dial></Response>"]).await;
+    let (report, _) = call(plan(&url, Vec::new())).await;
+    assert!(report.unwrap_err().to_string().contains("13223"));
 }
 
 #[tokio::test]

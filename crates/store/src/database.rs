@@ -2,10 +2,14 @@
 //! place where its record lies; this is made from them and from carriers' callbacks, and lives without a call ever
 //! waiting for it.
 
+mod alerts;
 mod error;
 mod jobs;
+mod look;
+mod nodes;
 mod operation;
 mod postgres;
+mod purge;
 mod schema;
 mod sqlite;
 mod values;
@@ -14,12 +18,15 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use records::{CallEvent, CallRecord, Kept, Spent};
+use records::{AfterRules, CallEvent, CallRecord, Kept, Quota, Refusal};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::error::DatabaseError;
+pub use self::look::Look;
+pub use self::nodes::NodeSeen;
 use self::operation::On;
+pub use self::purge::{Purged, TooOld};
 pub use self::values::{
     ApiKey, Applied, CallFilter, CallSummary, CallbackHealth, DatabaseOptions, Idempotency, InboxEntry,
     Intent, Scope, StoredEvent, Which,
@@ -44,6 +51,8 @@ struct Shared {
     /// Why it is not open.
     fault: Mutex<DatabaseError>,
     latest: watch::Sender<i64>,
+    /// What calls leave to be done.
+    rules: Mutex<Arc<AfterRules>>,
     stop: CancellationToken,
     _stopped: DropGuard,
 }
@@ -78,6 +87,7 @@ impl Database {
                 engine: OnceLock::new(),
                 fault: Mutex::new(DatabaseError::Unavailable("it is being opened".to_owned())),
                 latest: watch::Sender::new(0),
+                rules: Mutex::default(),
                 _stopped: stop.clone().drop_guard(),
                 stop,
             }),
@@ -97,6 +107,15 @@ impl Database {
         let last = self.read(operation::LastEvent {}).await?;
         tell_here(&self.shared.latest, last);
         Ok(())
+    }
+
+    /// From now on, calls that end leave what these rules say to be done, as jobs in the transaction that ends them.
+    pub fn after_calls(&self, rules: AfterRules) {
+        *self.shared.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    fn rules(&self) -> Arc<AfterRules> {
+        self.shared.rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Which it is.
@@ -128,7 +147,8 @@ impl Database {
         call: &CallRecord,
         once: Option<&Idempotency>,
     ) -> Result<Intent, DatabaseError> {
-        self.write(operation::Intend { call: call.clone(), once: once.cloned() }).await
+        let (call, once, rules) = (call.clone(), once.cloned(), self.rules());
+        self.write(operation::Intend { call, once, rules }).await
     }
 
     /// What became of a request that must not be repeated, when it was made before; keeps nothing.
@@ -136,9 +156,20 @@ impl Database {
         self.read(operation::Recall { once: once.clone() }).await
     }
 
-    /// What the calls have used that were asked for by this owner of an [`Idempotency`].
-    pub async fn spent(&self, owner: &str, now: Timestamp) -> Result<Spent, DatabaseError> {
-        self.read(operation::Spend { owner: owner.to_owned(), now }).await
+    /// Keeps a call as [`Database::intend`] does, if the owner of the request and the server have not used up what they
+    /// may; else nothing is kept, and the refusal says which limit it is. A request that was made before is known for it
+    /// all the same.
+    ///
+    /// On an error it must not be dialled, whether it was kept or not.
+    pub async fn intend_within(
+        &self,
+        call: &CallRecord,
+        once: Option<&Idempotency>,
+        quota: Quota,
+    ) -> Result<Result<Intent, Refusal>, DatabaseError> {
+        let (call, once, rules) = (call.clone(), once.cloned(), self.rules());
+        let intend = operation::Intend { call, once, rules };
+        self.write(operation::IntendWithin { intend, quota }).await
     }
 
     /// Keeps the answer of a request that must not be repeated.
@@ -156,13 +187,13 @@ impl Database {
         events: Vec<CallEvent>,
         callback: Option<InboxEntry>,
     ) -> Result<Applied, DatabaseError> {
-        self.write(operation::Apply { which: which.clone(), events, callback }).await
+        self.write(operation::Apply { which: which.clone(), events, callback, rules: self.rules() }).await
     }
 
     /// Takes a record in as the media socket's side has it, seen `at`. Makes the call when neither its id nor the
     /// carrier's is known.
     pub async fn take_in(&self, record: &CallRecord, at: Timestamp) -> Result<Applied, DatabaseError> {
-        self.write(operation::TakeIn { record: record.clone(), at }).await
+        self.write(operation::TakeIn { record: record.clone(), at, rules: self.rules() }).await
     }
 
     /// Notes a callback that was refused.
@@ -174,6 +205,12 @@ impl Database {
     /// no error.
     pub async fn forget(&self, call: CallId, what: Kept, at: Timestamp) -> Result<bool, DatabaseError> {
         self.write(operation::Forget { call, what, at }).await
+    }
+
+    /// Keeps an event of a call that changes nothing in its record: somebody listened to it, or had it held. Says whether
+    /// the call is known and not erased.
+    pub async fn note(&self, call: CallId, event: CallEvent) -> Result<bool, DatabaseError> {
+        self.write(operation::NoteEvent { call, event }).await
     }
 
     /// The calls from or to a number, however it is written.
@@ -205,9 +242,15 @@ impl Database {
         self.read(operation::ListCalls { filter: filter.clone(), after, limit }).await
     }
 
-    /// Calls that are not over, oldest first, of those begun before `before`.
-    pub async fn unfinished(&self, before: Timestamp, limit: u32) -> Result<Vec<CallRecord>, DatabaseError> {
-        self.read(operation::ListUnfinished { before, limit }).await
+    /// Calls that are not over, oldest first, of those begun before `before`; after the one that began at the moment
+    /// that `after` names and has its id.
+    pub async fn unfinished(
+        &self,
+        before: Timestamp,
+        after: Option<(Timestamp, CallId)>,
+        limit: u32,
+    ) -> Result<Vec<CallRecord>, DatabaseError> {
+        self.read(operation::ListUnfinished { before, after, limit }).await
     }
 
     /// What was said about calls after `seq`, oldest first; of one call or of all. The record of a
@@ -259,6 +302,15 @@ impl Database {
     /// Withdraws a key. Says whether there was one.
     pub async fn revoke_key(&self, id: &str, now: Timestamp) -> Result<bool, DatabaseError> {
         self.write(operation::RevokeKey { id: id.to_owned(), at: now }).await
+    }
+
+    /// How many writes of this process wait or are under way.
+    pub fn waiting_writes(&self) -> usize {
+        match self.shared.engine.get() {
+            Some(Engine::Sqlite(engine)) => engine.waiting(),
+            Some(Engine::Postgres(engine)) => engine.waiting(),
+            None => 0,
+        }
     }
 
     /// Whether it answers.

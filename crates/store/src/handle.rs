@@ -17,8 +17,9 @@ use crate::fault::{Fault, NoFault};
 use crate::layout::{self, Layout};
 use crate::read::{self, ReadError};
 use crate::recording::Piece;
+use crate::remote::Remote;
 use crate::writer::{Job, Writer};
-use crate::{CallId, Spool, repair};
+use crate::{Audit, Backlog, CallId, Database, Forgetter, Recordings, Spool, node, repair};
 
 /// How many jobs may wait for the store's thread.
 const QUEUE: usize = 8192;
@@ -36,8 +37,8 @@ pub struct Options {
     pub call_floor_bytes: u64,
     /// How much may wait to be written, in bytes.
     pub queue_bytes: usize,
-    /// Whether recordings are taken to another place once their calls are over, see [`crate::Uploads`].
-    pub uploads: bool,
+    /// Where recordings are taken once their calls are over, see [`crate::Uploads`].
+    pub remote: Option<Remote>,
     /// How often free space is looked at, and a record that could not be written is tried again.
     pub check_every: Duration,
 }
@@ -48,7 +49,7 @@ impl Default for Options {
             recording_floor_bytes: 256 << 20,
             call_floor_bytes: 64 << 20,
             queue_bytes: 64 << 20,
-            uploads: false,
+            remote: None,
             check_every: Duration::from_secs(1),
         }
     }
@@ -76,6 +77,8 @@ pub struct Health {
     pub stalled: bool,
     /// Free space, in bytes.
     pub disk_free_bytes: u64,
+    /// Below this much free space no new calls are taken, in bytes.
+    pub call_floor_bytes: u64,
     /// Bytes that wait to be written.
     pub queued_bytes: usize,
     /// Log pieces, audio pieces and records that were left out because the queue was full.
@@ -105,6 +108,8 @@ pub struct Store {
     jobs: SyncSender<Job>,
     shared: Arc<Shared>,
     queue_bytes: usize,
+    call_floor_bytes: u64,
+    remote: Option<Remote>,
     _lock: Arc<File>,
 }
 
@@ -124,7 +129,7 @@ impl Store {
             TryLockError::WouldBlock => OpenError::InUse(data.to_owned()),
             TryLockError::Error(error) => io(error),
         })?;
-        let repaired = repair::repair(&layout, options.uploads).map_err(io)?;
+        let repaired = repair::repair(&layout, options.remote.is_some()).map_err(io)?;
         if repaired > 0 {
             tracing::warn!(
                 repaired,
@@ -143,11 +148,12 @@ impl Store {
             news: Arc::default(),
         });
         let (jobs, queue) = sync_channel(QUEUE);
-        let queue_bytes = options.queue_bytes;
+        let (queue_bytes, call_floor_bytes) = (options.queue_bytes, options.call_floor_bytes);
+        let remote = options.remote.clone();
         let mut writer = Writer::new(layout.clone(), options, shared.clone(), fault);
         writer.check();
         std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run(&queue)).map_err(io)?;
-        Ok(Self { layout, jobs, shared, queue_bytes, _lock: Arc::new(lock) })
+        Ok(Self { layout, jobs, shared, queue_bytes, call_floor_bytes, remote, _lock: Arc::new(lock) })
     }
 
     /// Begins a call's files. Never waits and never fails: whatever the disk does, the call goes on.
@@ -165,6 +171,25 @@ impl Store {
     /// A call's recording has arrived in the other place; with its address where it lies only there from now on.
     pub(crate) fn arrived(&self, id: CallId, address: Option<String>) {
         self.spoolable(Job::Arrived(id, address));
+    }
+
+    /// The recordings of its calls, wherever they lie.
+    pub fn recordings(&self) -> Recordings {
+        Recordings::new(self.layout.clone(), self.remote.clone())
+    }
+
+    /// What takes its calls out, and those of the same calls in these tables.
+    pub fn forgetter(&self, database: Database) -> Forgetter {
+        Forgetter::new(&self.layout.root, self.remote.clone()).and_tables(database)
+    }
+
+    /// Where it is noted who did what with its calls.
+    pub fn audit(&self) -> Audit {
+        Audit::new(self.layout.clone())
+    }
+
+    pub(crate) const fn remote(&self) -> Option<&Remote> {
+        self.remote.as_ref()
     }
 
     pub(crate) const fn layout(&self) -> &Layout {
@@ -186,6 +211,11 @@ impl Store {
         self.layout.folder(id)
     }
 
+    /// The folder's name among the processes that share a database; the same after a restart.
+    pub fn node(&self) -> std::io::Result<String> {
+        node::id(&self.layout)
+    }
+
     /// Where words about calls wait for a database that is not there.
     pub fn spool(&self) -> Spool {
         Spool::new(self.layout.spool(), self.shared.news.clone())
@@ -194,6 +224,12 @@ impl Store {
     /// Told when there is something for the database.
     pub(crate) fn news(&self) -> Arc<Notify> {
         self.shared.news.clone()
+    }
+
+    /// What waits for the database.
+    pub async fn backlog(&self) -> std::io::Result<Backlog> {
+        let data = self.layout.root.clone();
+        tokio::task::spawn_blocking(move || Backlog::of(&data)).await.map_err(std::io::Error::other)?
     }
 
     /// How the store is.
@@ -205,6 +241,7 @@ impl Store {
             recording: self.shared.recording.load(Relaxed),
             stalled: busy > 0 && now.saturating_sub(Duration::from_millis(busy - 1)) > STALLED,
             disk_free_bytes: self.shared.disk_free.load(Relaxed),
+            call_floor_bytes: self.call_floor_bytes,
             queued_bytes: self.shared.queued_bytes.load(Relaxed),
             lost: self.shared.lost.load(Relaxed),
         }

@@ -146,7 +146,7 @@ impl Task {
         names.sort_unstable();
         let calls: Vec<CallId> = names.iter().filter_map(|name| name.parse().ok()).collect();
         for some in calls.chunks(AT_ONCE) {
-            first_trouble(join_all(some.iter().map(|id| self.take_call(*id))).await)?;
+            self.take_calls(some.to_vec()).await?;
         }
         Ok(())
     }
@@ -171,33 +171,50 @@ impl Task {
         }
     }
 
-    async fn take_call(&self, id: CallId) -> Result<(), Trouble> {
-        let (pending, taking) =
-            (self.layout.pending().join(id.to_string()), self.layout.taking().join(id.to_string()));
-        // Away first: what is written from now on makes a new marker.
-        let (layout, from, to) = (self.layout.clone(), pending.clone(), taking.clone());
-        let read = blocking(move || {
-            std::fs::rename(from, to)?;
-            Ok(record(&layout, id))
-        })
-        .await?;
-        let taken = match read {
-            Ok(Some((record, at))) => self.database.take_in(&record, at).await.map(drop),
-            Ok(None) => Ok(()),
-            Err(ReadError::Io(error)) => Err(DatabaseError::Unavailable(error.to_string())),
-            Err(error) => Err(DatabaseError::Failed(error.to_string())),
-        };
-        match taken {
-            Ok(()) => Ok(blocking(move || std::fs::remove_file(taking)).await?),
-            Err(DatabaseError::Failed(error)) => {
-                // Its marker stays where it is: the next start tries once more.
-                tracing::error!(call_id = %id, error, "a call can't be taken into the database");
-                Ok(())
-            }
-            Err(error) => {
-                blocking(move || std::fs::rename(taking, pending)).await?;
-                Err(error.into())
-            }
+    /// Takes some calls in. What is to be done in the folder is done by one thread for all of them: a thread for each
+    /// would keep its memory for a while, on top of that of the calls.
+    async fn take_calls(&self, calls: Vec<CallId>) -> Result<(), Trouble> {
+        let layout = self.layout.clone();
+        let read = move || Ok(calls.into_iter().map(|id| (id, take(&layout, id))).collect::<Vec<_>>());
+        let taken = blocking(read).await?.into_iter().map(|(id, read)| async move {
+            let taken = match read {
+                Ok(Some((record, at))) => self.database.take_in(&record, at).await.map(drop),
+                Ok(None) => Ok(()),
+                Err(ReadError::Io(error)) => Err(DatabaseError::Unavailable(error.to_string())),
+                Err(error) => Err(DatabaseError::Failed(error.to_string())),
+            };
+            (id, taken)
+        });
+        let (taken, layout) = (join_all(taken).await, self.layout.clone());
+        let settled =
+            move || Ok(taken.into_iter().map(|(id, taken)| settle(&layout, id, taken)).collect::<Vec<_>>());
+        first_trouble(blocking(settled).await?)
+    }
+}
+
+/// Moves a call's marker out of the way and reads the record.
+fn take(layout: &Layout, id: CallId) -> Result<Option<(CallRecord, Timestamp)>, ReadError> {
+    let (pending, taking) = (layout.pending().join(id.to_string()), layout.taking().join(id.to_string()));
+    std::fs::rename(&pending, taking)?;
+    // It stays where both are names of one file, which POSIX wants. What is written from now on makes a new marker, and
+    // what was written before is read now.
+    layout::remove_if_there(&pending)?;
+    record(layout, id)
+}
+
+/// Removes a call's marker, or puts it back.
+fn settle(layout: &Layout, id: CallId, taken: Result<(), DatabaseError>) -> Result<(), Trouble> {
+    let taking = layout.taking().join(id.to_string());
+    match taken {
+        Ok(()) => Ok(std::fs::remove_file(taking)?),
+        Err(DatabaseError::Failed(error)) => {
+            // Its marker stays where it is: the next start tries once more.
+            tracing::error!(call_id = %id, error, "a call can't be taken into the database");
+            Ok(())
+        }
+        Err(error) => {
+            std::fs::rename(taking, layout.pending().join(id.to_string()))?;
+            Err(error.into())
         }
     }
 }

@@ -74,3 +74,19 @@ pub(crate) fn names(folder: &Path) -> io::Result<Vec<String>> {
         Err(error) => Err(error),
     }
 }
+
+/// Looks at every record that can be read, one after the other: all at once would be much memory.
+pub(crate) fn each(layout: &Layout, mut look: impl FnMut(CallId, CallRecord)) -> Result<(), ReadError> {
+    for day in names(&layout.calls())? {
+        let folder = layout.calls().join(day);
+        for name in names(&folder)? {
+            let Ok(id) = name.parse::<CallId>() else { continue };
+            match read_record(&folder.join(name), id) {
+                Ok(Some(record)) => look(id, record),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "a call is passed over"),
+            }
+        }
+    }
+    Ok(())
+}

@@ -53,7 +53,10 @@ impl Recording {
     /// Writes a piece to its place. After an error the file holds what was written before it.
     pub(crate) fn write(&mut self, piece: &Piece, fault: &mut dyn Fault) -> io::Result<()> {
         // Not kept for the next piece: hundreds of calls would each keep one.
-        let bytes: Vec<u8> = piece.samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let mut bytes = vec![0; piece.bytes()];
+        for (two, sample) in bytes.as_chunks_mut().0.iter_mut().zip(&piece.samples) {
+            *two = sample.to_le_bytes();
+        }
         fault.before_write(&self.path, bytes.len())?;
         let place = piece.from * u64::from(CHANNELS) * 2;
         self.file.write_all_at(&bytes, HEADER_BYTES as u64 + place)?;
@@ -70,7 +73,7 @@ impl Recording {
 
 /// Makes the header of a recording that a crash cut off true. What is none of ours is left alone.
 pub(crate) fn repair(path: &Path) -> io::Result<()> {
-    let mut file = File::options().read(true).write(true).open(path)?;
+    let mut file = layout::update(path)?;
     let length = file.metadata()?.len();
     let mut head = [0; HEADER_BYTES];
     if file.read_exact(&mut head).is_err() {

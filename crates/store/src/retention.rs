@@ -7,12 +7,12 @@ use records::Kept;
 
 use crate::forget::{ForgetError, Forgetter};
 use crate::layout::{LOG, Layout, RECORDING};
-use crate::{CallId, read};
+use crate::{CallId, quiet, read};
 
 /// For how many days each part is kept, counted from the call's end. 0: for ever.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// The recording.
+    /// The recording, and the sound in the call log.
     pub audio_days: u32,
     /// What was said, and the call log.
     pub transcript_days: u32,
@@ -48,6 +48,8 @@ impl Retention {
 pub struct Swept {
     /// Which part of which call.
     pub forgotten: Vec<(CallId, Kept)>,
+    /// Which part of which call is too old and stays, since the call is held.
+    pub held: Vec<(CallId, Kept)>,
     /// What could not be taken out, and why: tried again by the next sweep.
     pub failed: Vec<(CallId, ForgetError)>,
 }
@@ -93,7 +95,9 @@ fn parts(layout: &Layout, id: CallId, retention: &Retention, now: Timestamp) -> 
     let is_there = |what: Kept| {
         record.holds(what)
             || match what {
-                Kept::Audio => folder.join(RECORDING).exists(),
+                Kept::Audio => {
+                    folder.join(RECORDING).exists() || quiet::holds_sound(&folder.join(LOG)).unwrap_or(false)
+                }
                 Kept::Transcript => folder.join(LOG).exists(),
                 Kept::Record => false,
             }
@@ -116,21 +120,23 @@ impl Forgetter {
         let old = self.on_disk(move |layout| Ok(too_old(layout, &retention, now)?)).await?;
         let mut swept = Swept::default();
         for (id, what) in old {
-            match if is_dry { Ok(()) } else { self.forget(id, what, now).await } {
+            let done = match is_dry {
+                true if self.is_held(id).await? => Err(ForgetError::Held),
+                true => Ok(()),
+                false => self.forget(id, what, now).await,
+            };
+            match done {
                 Ok(()) => swept.forgotten.push((id, what)),
+                Err(ForgetError::Held) => swept.held.push((id, what)),
                 Err(error) => swept.failed.push((id, error)),
             }
         }
         if !is_dry && !swept.forgotten.is_empty() {
             self.scrub().await?;
             let counts = Kept::ALL.map(|what| (what.as_str(), swept.count(what)));
-            self.note(
-                "retention",
-                now,
-                &serde_json::json!({ "counts": serde_json::Map::from_iter(
-                counts.map(|(name, count)| (name.to_owned(), count.into()))) }),
-            )
-            .await?;
+            let counts: serde_json::Map<String, serde_json::Value> =
+                counts.into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
+            self.note("retention", now, serde_json::json!({ "counts": counts })).await?;
         }
         Ok(swept)
     }

@@ -14,7 +14,8 @@ use crate::handle::{Options, Shared, call_key};
 use crate::layout::{Layout, RECORDING, write_record};
 use crate::open_call::OpenCall;
 use crate::recording::Piece;
-use crate::{CallId, forget, read};
+use crate::room::{self, Room};
+use crate::{CallId, layout, read};
 
 /// How many calls are remembered for reports that come after their end.
 const REMEMBERED: usize = 20_000;
@@ -51,6 +52,7 @@ pub(crate) struct Writer {
     options: Options,
     shared: Arc<Shared>,
     fault: Box<dyn Fault>,
+    room: Room,
     open: HashMap<CallId, OpenCall>,
     /// Records whose last write failed, to be tried again.
     unsaved: HashMap<CallId, Box<CallRecord>>,
@@ -68,6 +70,7 @@ impl Writer {
             options,
             shared,
             fault,
+            room: Room::default(),
             open: HashMap::new(),
             unsaved: HashMap::new(),
             unmarked: BTreeSet::new(),
@@ -111,23 +114,52 @@ impl Writer {
         if let Ok(stat) = rustix::fs::statvfs(&self.layout.root) {
             let free = self.fault.free_bytes(stat.f_bavail.saturating_mul(stat.f_frsize));
             self.shared.disk_free.store(free, Relaxed);
-            let recording = free >= self.options.recording_floor_bytes;
-            if self.shared.recording.swap(recording, Relaxed) != recording {
-                tracing::warn!(free_bytes = free, recording, "recording follows the free space on the disk");
-            }
-            if !recording {
-                self.open.values_mut().for_each(OpenCall::stop_recording);
-            }
+        }
+        self.room.look_again(&self.layout, &mut *self.fault);
+        self.follow_room();
+        if !self.unsaved.is_empty() && !self.has_room_for_calls() {
+            self.room.give_up(&self.layout);
         }
         for (id, record) in std::mem::take(&mut self.unsaved) {
-            self.save(id, record);
+            // Erased by somebody else meanwhile: it does not come back.
+            if !read::load(&self.layout, id).is_ok_and(|found| found.is_some_and(|it| it.erased_at.is_some()))
+            {
+                self.save(id, record);
+            }
         }
         for id in std::mem::take(&mut self.unmarked) {
             self.mark(id);
         }
-        let room = self.shared.disk_free.load(Relaxed) >= self.options.call_floor_bytes;
-        self.shared.writable.store(room && self.unsaved.is_empty(), Relaxed);
+        let is_writable = self.has_room_for_calls() && self.unsaved.is_empty();
+        if self.shared.writable.swap(is_writable, Relaxed) != is_writable {
+            if is_writable {
+                tracing::warn!("there is room for calls again, and new ones are taken");
+            } else {
+                tracing::error!("there is no room for calls, and no new ones are taken; free some space");
+            }
+        }
+        let with_reserve = self.options.recording_floor_bytes.saturating_add(room::RESERVE_BYTES);
+        if is_writable && self.shared.disk_free.load(Relaxed) >= with_reserve {
+            self.room.lay_aside(&self.layout);
+        }
         self.busy(false);
+    }
+
+    /// Ends or allows recordings by the room that there is.
+    fn follow_room(&mut self) {
+        let free = self.shared.disk_free.load(Relaxed);
+        let recording = free >= self.options.recording_floor_bytes && !self.room.is_refused();
+        if self.shared.recording.swap(recording, Relaxed) != recording {
+            tracing::warn!(free_bytes = free, recording, "recording follows the free space on the disk");
+        }
+        if !recording {
+            self.open.values_mut().for_each(OpenCall::stop_recording);
+        }
+    }
+
+    fn has_room_for_calls(&self) -> bool {
+        let free = self.shared.disk_free.load(Relaxed);
+        free >= self.options.call_floor_bytes && !self.room.is_refused()
     }
 
     fn empty(&mut self, queue: &Receiver<Job>) {
@@ -157,9 +189,8 @@ impl Writer {
         match job {
             Job::Begin(id, record) => {
                 self.remember(id, &record);
-                if let Err(error) = OpenCall::create(&self.layout, id, &mut *self.fault) {
-                    complain(id, "the folder", &error);
-                }
+                let created = OpenCall::create(&self.layout, id, &mut *self.fault);
+                self.note(id, "the folder", created);
                 let call = self.open.entry(id).or_insert_with(|| OpenCall::new(&self.layout, id));
                 call.told_as = Some(record.carrier_call_id.clone());
                 self.save(id, record);
@@ -210,22 +241,20 @@ impl Writer {
     fn finish(&mut self, id: CallId, mut record: Box<CallRecord>) {
         self.remember(id, &record);
         if let Some(mut call) = self.open.remove(&id) {
-            if let Err(error) = call.close() {
-                complain(id, "the recording's header", &error);
-            }
+            let closed = call.close();
+            self.note(id, "the recording's header", closed);
             call.complete(&mut record);
         }
-        if self.options.uploads
-            && record.recording.is_some()
-            && let Err(error) = self.layout.note_upload(id)
-        {
-            complain(id, "the note that the recording is to be stored elsewhere", &error);
+        if self.options.remote.is_some() && record.recording.is_some() {
+            let noted = self.layout.note_upload(id);
+            self.note(id, "the note that the recording is to be stored elsewhere", noted);
         }
         self.save(id, record);
     }
 
     /// The record says where the recording is before the file here goes.
     fn arrived(&mut self, id: CallId, address: Option<String>) -> Result<(), read::ReadError> {
+        let _alone = layout::lock_changes(&self.layout)?;
         if let Some(address) = address
             && let Some(mut record) =
                 read::load(&self.layout, id)?.filter(|record| record.recording.is_some())
@@ -236,9 +265,9 @@ impl Writer {
                 // Tried again: the note stays.
                 return Ok(());
             }
-            forget::remove(&self.layout.folder(id).join(RECORDING))?;
+            layout::remove_if_there(&self.layout.folder(id).join(RECORDING))?;
         }
-        Ok(forget::remove(&self.layout.upload(id))?)
+        Ok(layout::remove_if_there(&self.layout.upload(id))?)
     }
 
     /// Writes a record, or keeps it to be tried again.
@@ -256,6 +285,7 @@ impl Writer {
                 }
             }
             Err(error) => {
+                self.room.failed(&error);
                 if self.shared.writable.swap(false, Relaxed) {
                     complain(id, "the record", &error);
                 }
@@ -267,7 +297,7 @@ impl Writer {
     /// Has the call's record taken into the database, now or when there is one again.
     fn mark(&mut self, id: CallId) {
         if let Err(error) = self.layout.mark_pending(id) {
-            complain(id, "the marker for the database", &error);
+            self.note(id, "the marker for the database", Err(error));
             self.unmarked.insert(id);
         }
         self.shared.news.notify_one();
@@ -282,6 +312,8 @@ impl Writer {
             call.report = Some(report);
             return;
         }
+        // Where it can't be had, the disk has other troubles, and the record is changed all the same.
+        let _alone = layout::lock_changes(&self.layout);
         let record = match self.unsaved.remove(&id) {
             Some(record) => Ok(Some(*record)),
             None => read::load(&self.layout, id),
@@ -312,9 +344,13 @@ impl Writer {
         }
     }
 
-    fn note(&self, id: CallId, what: &str, result: io::Result<()>) {
-        if let Err(error) = result {
-            complain(id, what, &error);
+    /// Tells of a write that failed, and learns from it.
+    fn note(&mut self, id: CallId, what: &str, result: io::Result<()>) {
+        let Err(error) = result else { return };
+        complain(id, what, &error);
+        if self.room.failed(&error) {
+            self.follow_room();
+            self.shared.writable.store(self.has_room_for_calls(), Relaxed);
         }
     }
 

@@ -16,11 +16,13 @@ use crate::accounts;
 use crate::config::{Config, Listens};
 use crate::failure::Failure;
 
-/// What places and ends calls.
+/// What places and ends calls. `node`: the name of this process among those that share the tables, where calls can live
+/// on it.
 pub(crate) fn outbound(
     config: &Config,
     database: Database,
     data_plane: Arc<dyn DataPlane>,
+    node: Option<String>,
 ) -> Result<Outbound, Failure> {
     let set = &config.outbound;
     let options = OutboundOptions {
@@ -34,6 +36,8 @@ pub(crate) fn outbound(
             Listens::MessageEnd => MachineDetection::MessageEnd,
         },
         stale_after: Duration::from_millis(config.sweep.after_ms),
+        node,
+        ..OutboundOptions::default()
     };
     Ok(Outbound::new(options, lines(config)?, database, data_plane))
 }
@@ -85,9 +89,13 @@ fn line(
 /// What stands in the URL of Exotel's callbacks. It follows from the account's token, so that it holds on every node and
 /// after a restart, and tells nothing about it.
 fn exotel_secret(config: &Config) -> Option<SecretString> {
-    let token = config.exotel.api_token.as_ref()?;
+    config.exotel.api_token.as_ref().map(exotel_secret_of)
+}
+
+/// The same from the account's token.
+pub(crate) fn exotel_secret_of(token: &SecretString) -> SecretString {
     let mut digest = Sha256::new();
     digest.update(b"trunkline exotel callbacks, version 1\0");
     digest.update(token.expose_secret());
-    Some(digest.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+    digest.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }

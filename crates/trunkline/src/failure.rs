@@ -7,7 +7,11 @@ use crate::config::Problems;
 
 /// The text about exit codes in every command's help.
 pub(crate) const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 wrong usage, 69 unavailable (port taken, server \
-     not reachable, library missing), 78 configuration error.";
+     not reachable or busy, library missing), 77 the server wants another key, 78 configuration error.";
+
+/// The same for a check whose findings are of three kinds.
+pub(crate) const CHECK_EXIT_CODES: &str = "Exit codes: 0 ok, 1 something fails, 2 wrong usage, 3 nothing fails and \
+     something should be looked at, 78 configuration error.";
 
 /// Why a command did not do its work.
 #[derive(Debug)]
@@ -32,6 +36,11 @@ impl Failure {
         Self { code: 69, message: message.into() }
     }
 
+    /// The server does not let this one do it: 77.
+    pub(crate) fn denied(message: impl Into<String>) -> Self {
+        Self { code: 77, message: message.into() }
+    }
+
     /// The configuration is wrong: 78.
     pub(crate) fn config(message: impl Into<String>) -> Self {
         Self { code: 78, message: message.into() }
@@ -40,6 +49,11 @@ impl Failure {
     /// Fails without a word, since all was said.
     pub(crate) fn silent() -> Self {
         Self { code: 1, message: String::new() }
+    }
+
+    /// Nothing failed, and something should be looked at: 3. All was said.
+    pub(crate) fn warned() -> Self {
+        Self { code: 3, message: String::new() }
     }
 
     /// Says it on stderr and gives the exit code.

@@ -13,6 +13,8 @@ use crate::server::tables;
 /// How long after the start the first sweep is, so that it hinders no start, and how often one follows.
 const FIRST_SWEEP: Duration = Duration::from_secs(60);
 const SWEEP_EVERY: Duration = Duration::from_secs(24 * 3_600);
+/// How often it is looked whether an erasure can be finished.
+const ERASE_EVERY: Duration = Duration::from_secs(5);
 
 /// The other place for recordings, where the configuration names one.
 pub(crate) fn remote(config: &Config) -> Result<Option<Remote>, Failure> {
@@ -26,20 +28,33 @@ pub(crate) async fn forgetter(config: &Config) -> Result<Forgetter, Failure> {
 }
 
 /// Starts what is done in the background until the server stops.
-pub(crate) fn start(
-    config: &Config,
-    (store, database): (&Store, &Database),
-    remote: Option<Remote>,
-    stop: &CancellationToken,
-) {
-    if let Some(remote) = &remote {
-        let uploads = Uploads::new(store.clone(), remote.clone(), config.recording.keep_local);
+pub(crate) fn start(config: &Config, (store, database): (&Store, &Database), stop: &CancellationToken) {
+    if let Some(uploads) = Uploads::new(store, config.recording.keep_local) {
         tokio::spawn(stop.clone().run_until_cancelled_owned(uploads.run()));
     }
+    let forgetter = store.forgetter(database.clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(erasures(forgetter.clone())));
     let retention = Retention::from(&config.retention);
     if !retention.is_for_ever() {
-        let forgetter = Forgetter::new(&config.data.dir, remote).and_tables(database.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(sweeps(forgetter, retention)));
+    }
+}
+
+/// Erases what earlier erasures had to leave, once that can be done.
+async fn erasures(forgetter: Forgetter) {
+    let mut due = tokio::time::interval(ERASE_EVERY);
+    let mut is_told = false;
+    loop {
+        due.tick().await;
+        match forgetter.finish_erasures(Timestamp::now()).await {
+            Ok(0) => is_told = false,
+            Ok(calls) => tracing::info!(calls, "calls were erased that could not be before"),
+            // As long as it lasts, once is enough.
+            Err(error) if !std::mem::replace(&mut is_told, true) => {
+                tracing::error!(%error, "erasures can't be finished; it is tried again");
+            }
+            Err(_) => {}
+        }
     }
 }
 
@@ -51,6 +66,7 @@ async fn sweeps(forgetter: Forgetter, retention: Retention) {
             Ok(swept) => {
                 tracing::info!(
                     parts = swept.forgotten.len(),
+                    held = swept.held.len(),
                     failed = swept.failed.len(),
                     "old calls were swept"
                 );

@@ -3,6 +3,7 @@
 //! exit codes are those of `failure.rs`.
 
 mod accounts;
+mod api;
 mod bench;
 mod board;
 mod carriers;
@@ -16,6 +17,7 @@ mod speech;
 mod tables;
 mod terminal;
 mod vendors;
+mod work;
 
 use std::path::Path;
 use std::process::ExitCode;

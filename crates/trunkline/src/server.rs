@@ -1,22 +1,23 @@
 //! The server put together: agents, data plane, control plane and listener in one process. `serve` runs it for
 //! the world, `demo` for one call.
 
+mod plane;
+mod settings;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use audio::SampleRate;
-use control::{Access, Alive, Control, DataPlane, Heartbeat, Recorder};
-use gateway::{Auth, BindError, Gateway, Limits, Listener, Timing, Tls};
+use control::{Access, Control, DataPlane, Heartbeat, Outbound, Recorder};
+use gateway::{Agents, BindError, Gateway, Listener, Tls};
 use providers::Health;
-use records::{AnsweredBy, EndReason};
-use secrecy::ExposeSecret as _;
-use sha2::{Digest as _, Sha256};
-use store::{CallId, Database, DatabaseError, NoFault, OpenError, Store};
+use store::{Database, DatabaseError, NoFault, OpenError, Remote, Store};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use self::plane::{Plane, lookup};
+use self::settings::{data_plane, limits, needs_restart};
 use crate::board::Board;
 use crate::carriers;
 use crate::config::Config;
@@ -24,14 +25,12 @@ use crate::failure::Failure;
 use crate::keeping;
 use crate::tables::Tables;
 use crate::vendors::Vendors;
+use crate::work::Running;
 
 /// How often the certificate's files are looked at.
 const TLS_WATCH: Duration = Duration::from_secs(5);
 /// How long the store may take to write what it holds at the end.
 const LAST_WRITES: Duration = Duration::from_secs(5);
-
-/// How long after the ringing the carrier may open a placed call's socket.
-const ANSWERED: Duration = Duration::from_secs(60);
 
 /// A running server.
 pub(crate) struct Server {
@@ -42,58 +41,18 @@ pub(crate) struct Server {
     tls: Option<Arc<Tls>>,
     vendors: Arc<Vendors>,
     board: Arc<Board>,
+    work: Running,
     heartbeat: Heartbeat,
     running: Mutex<Config>,
     stop: CancellationToken,
-    listener: JoinHandle<()>,
+    tasks: Tasks,
 }
 
-/// The data plane as the control plane sees it.
-///
-/// The second part: for how long the URL of a call that is dialled holds.
-struct Plane(Arc<Gateway>, Duration);
-
-impl DataPlane for Plane {
-    fn mode(&self) -> String {
-        let agent = self.0.default_agent();
-        agent.map_or_else(String::new, |agent| agent.settings.agent.as_str().to_owned())
-    }
-
-    fn calls(&self) -> usize {
-        self.0.capacity().calls
-    }
-
-    fn max_calls(&self) -> usize {
-        self.0.capacity().max_calls
-    }
-
-    fn is_draining(&self) -> bool {
-        self.0.is_draining()
-    }
-
-    fn live(&self) -> Vec<Alive> {
-        self.0.live().into_iter().map(|(call, seen)| Alive { call, seen }).collect()
-    }
-
-    fn end(&self, call: CallId) -> bool {
-        self.0.end(call, EndReason::Operator)
-    }
-
-    fn answered_by(&self, call: CallId, by: AnsweredBy) -> bool {
-        self.0.answered_by(call, by)
-    }
-
-    fn default_agent(&self) -> String {
-        self.0.default_agent().map_or_else(String::new, |agent| agent.name.clone())
-    }
-
-    fn has_agent(&self, name: &str) -> bool {
-        self.0.has_agent(name)
-    }
-
-    fn media_url(&self, call: CallId, agent: &str) -> Option<String> {
-        self.0.media_url(call, agent, self.1)
-    }
+/// What is waited for at the end.
+struct Tasks {
+    listener: JoinHandle<()>,
+    /// Tells other processes that this one lives.
+    telling: JoinHandle<()>,
 }
 
 impl Server {
@@ -105,22 +64,17 @@ impl Server {
             BindError::Refused { .. } => Failure::unavailable(error.to_string()),
         })?;
         let address = listener.local_addr()?;
-        let tls = match (&config.server.tls.cert, &config.server.tls.key) {
-            (Some(cert), Some(key)) => {
-                Some(Tls::load(cert, key).map_err(|error| Failure::config(error.to_string()))?)
-            }
-            _ => None,
-        };
+        let tls = load_tls(&config)?;
         let recorder = Recorder::install().map_err(|error| Failure::failed(error.to_string()))?;
         let remote = keeping::remote(&config)?;
-        let store = open_store(&config, remote.is_some())?;
+        let store = open_store(&config, remote)?;
         let tables = Tables::start(&config, &store).await?;
         let database = tables.database();
-        let access = Access::new(config.door(), config.server.token.as_ref(), database.clone());
+        let access = Access::new(config.door(), config.server.token.as_ref(), database.clone())
+            .with_requests_per_minute(config.api.requests_per_minute);
         let vendors = Arc::new(Vendors::new(config.server.limits.recognisers));
         let agents = vendors.agents(&config)?;
-        let gateway = Gateway::new(data_plane(&config), agents, Some(store.clone()))
-            .map_err(|error| Failure::config(error.to_string()))?;
+        let gateway = answering(&config, agents, (&store, &database), &access)?;
         let (upkeep, measured) = (recorder.clone(), store.clone());
         let heartbeat = Heartbeat::start(move || {
             upkeep.run_upkeep();
@@ -128,14 +82,9 @@ impl Server {
         });
         let board = Arc::new(Board::new(vendors.health(), config.vendors.clone()));
         let stop = CancellationToken::new();
-        let after_calls = config
-            .keys
-            .elevenlabs_webhook
-            .clone()
-            .map(|secret| control::post_call_route(database.clone(), secret));
-        let rings = Duration::from_millis(config.outbound.ring_ms) + ANSWERED;
-        let plane: Arc<dyn DataPlane> = Arc::new(Plane(gateway.clone(), rings));
-        let outbound = carriers::outbound(&config, database.clone(), plane.clone())?;
+        let plane: Arc<dyn DataPlane> = Arc::new(Plane(gateway.clone()));
+        let outbound = carriers::outbound(&config, database.clone(), plane.clone(), Some(store.node()?))?;
+        let work = Running::start(&config, (&store, &database), &outbound, board.clone(), &stop)?;
         let control = Control {
             store: store.clone(),
             database: database.clone(),
@@ -148,22 +97,17 @@ impl Server {
             access,
             stop: stop.clone(),
         };
-        let routes = gateway
-            .router()
-            .merge(after_calls.unwrap_or_default())
-            .merge(control::router(control, gateway::documented()));
+        let secret = config.keys.elevenlabs_webhook.clone();
+        let after_calls = secret.map(|secret| control::post_call_route(database.clone(), secret));
+        let beside = gateway.router().merge(after_calls.unwrap_or_default());
+        let routes = work.alerts().show_on(control::router_beside(control, beside, gateway::documented()));
         if let Some(tls) = &tls {
             tokio::spawn(tls.clone().watch(TLS_WATCH, stop.clone()));
         }
-        keeping::start(&config, (&store, &database), remote, &stop);
+        keeping::start(&config, (&store, &database), &stop);
         warm_up(&gateway, &vendors, &config);
-        vendors.watch(&config);
-        let every = Duration::from_millis(config.sweep.every_ms);
-        tokio::spawn(outbound.keep_sweeping(every, stop.clone()));
-        if config.health.probe_interval_ms > 0 {
-            let every = Duration::from_millis(config.health.probe_interval_ms);
-            tokio::spawn(probe_idle_vendors(vendors.health(), every, stop.clone()));
-        }
+        watch(&config, &vendors, &outbound, &stop);
+        let telling = tokio::spawn(outbound.keep_telling(stop.clone()));
         let listener =
             tokio::spawn(Listener::new(limits(&config), tls.clone()).serve(listener, routes, stop.clone()));
         Ok(Self {
@@ -174,10 +118,11 @@ impl Server {
             tls,
             vendors,
             board,
+            work,
             heartbeat,
             running: Mutex::new(config),
             stop,
-            listener,
+            tasks: Tasks { listener, telling },
         })
     }
 
@@ -214,6 +159,7 @@ impl Server {
         self.gateway.render_ahead();
         self.vendors.watch(config);
         self.board.configure(config.vendors.clone());
+        self.work.configure(config);
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let left = needs_restart(&running, config);
         running.agents.clone_from(&config.agents);
@@ -230,33 +176,62 @@ impl Server {
     /// Stops listening and writes what is to be written. Calls have been drained.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        if self.listener.await.is_err() {
+        if self.tasks.listener.await.is_err() {
             tracing::error!("the listener ended by a panic");
         }
+        // Its last word must find the tables open; it takes no longer than it may.
+        let _ = self.tasks.telling.await;
         let store = self.store;
         let flushed = tokio::task::spawn_blocking(move || store.flush(LAST_WRITES)).await;
         if !matches!(flushed, Ok(true)) {
             tracing::error!("not all records could be written");
         }
+        self.work.stop(LAST_WRITES).await;
         self.tables.stop(LAST_WRITES).await;
     }
 }
 
-fn open_store(config: &Config, uploads: bool) -> Result<Store, Failure> {
-    let options = store::Options { uploads, ..store::Options::default() };
+fn load_tls(config: &Config) -> Result<Option<Arc<Tls>>, Failure> {
+    let files = config.server.tls.cert.as_ref().zip(config.server.tls.key.as_ref());
+    let tls = files.map(|(cert, key)| Tls::load(cert, key)).transpose();
+    tls.map_err(|error| Failure::config(error.to_string()))
+}
+
+/// What answers calls, told where to find what it does not know itself.
+fn answering(
+    config: &Config,
+    agents: Agents,
+    (store, database): (&Store, &Database),
+    access: &Access,
+) -> Result<Arc<Gateway>, Failure> {
+    let gateway = Gateway::new(data_plane(config), agents, Some(store.clone()))
+        .map_err(|error| Failure::config(error.to_string()))?;
+    let look = access.clone();
+    gateway.show_sessions_to(Box::new(move |headers| {
+        let look = look.clone();
+        Box::pin(async move { look.may_look(&headers).await })
+    }));
+    gateway.looks_up(lookup(database.clone()));
+    Ok(gateway)
+}
+
+/// Looks after vendors and silent calls until the server stops.
+fn watch(config: &Config, vendors: &Arc<Vendors>, outbound: &Outbound, stop: &CancellationToken) {
+    vendors.watch(config);
+    let every = Duration::from_millis(config.sweep.every_ms);
+    tokio::spawn(outbound.clone().keep_sweeping(every, stop.clone()));
+    if config.health.probe_interval_ms > 0 {
+        let every = Duration::from_millis(config.health.probe_interval_ms);
+        tokio::spawn(probe_idle_vendors(vendors.health(), every, stop.clone()));
+    }
+}
+
+fn open_store(config: &Config, remote: Option<Remote>) -> Result<Store, Failure> {
+    let options = store::Options { remote, ..store::Options::default() };
     Store::open_with(&config.data.dir, options, Box::new(NoFault)).map_err(|error| match error {
         OpenError::InUse(_) => Failure::unavailable(error.to_string()),
         OpenError::Io(..) => Failure::config(error.to_string()),
     })
-}
-
-fn limits(config: &Config) -> Limits {
-    let limits = &config.server.limits;
-    Limits {
-        head: Duration::from_millis(limits.header_timeout_ms),
-        per_address: limits.connections_per_address,
-        connections: limits.max_connections,
-    }
 }
 
 /// The tables that the configuration names.
@@ -295,70 +270,4 @@ fn warm_up(gateway: &Gateway, vendors: &Arc<Vendors>, config: &Config) {
             );
         }
     });
-}
-
-fn data_plane(config: &Config) -> gateway::Config {
-    let server = &config.server;
-    let basic = server.basic.password.clone().map(|password| (server.basic.user.clone(), password));
-    gateway::Config {
-        ws_path: server.ws_path.clone(),
-        public_url: server.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
-        trusted_proxies: server.trusted_proxies.clone(),
-        twilio: config.twilio.auth_token.clone(),
-        stream_rate: SampleRate::try_from(server.stream_rate).unwrap_or(SampleRate::HZ_8000),
-        auth: Auth { bearer: server.token.clone(), basic, token_secret: token_secret(config) },
-        default_agent: config.default_agent.clone(),
-        max_calls: server.max_calls,
-        timing: Timing {
-            ping_every: Duration::from_millis(server.limits.ping_interval_ms),
-            silent_for: Duration::from_millis(server.limits.idle_timeout_ms),
-            ..Timing::default()
-        },
-    }
-}
-
-/// The key of the tokens in URLs follows from the token, so that a URL which the webhook handed out just before
-/// a restart, or on another machine with the same token, holds here too.
-fn token_secret(config: &Config) -> Option<[u8; 32]> {
-    let secret = &config.server;
-    let secret =
-        secret.token.as_ref().or(secret.basic.password.as_ref()).or(config.twilio.auth_token.as_ref())?;
-    let mut digest = Sha256::new();
-    digest.update(b"trunkline url token, version 1\0");
-    digest.update(secret.expose_secret());
-    Some(digest.finalize().into())
-}
-
-fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
-    let secret = |config: &Config| config.server.token.as_ref().map(|token| token.expose_secret().to_owned());
-    let (old, new) = (&running.server, &wanted.server);
-    let twilio = |config: &Config| {
-        let token = config.twilio.auth_token.as_ref().map(|token| token.expose_secret().to_owned());
-        (config.twilio.account_sid.clone(), token)
-    };
-    [
-        ("server.listen", old.listen != new.listen),
-        ("server.public_url", old.public_url != new.public_url),
-        ("server.trusted_proxies", old.trusted_proxies != new.trusted_proxies),
-        ("server.ws_path", old.ws_path != new.ws_path),
-        ("server.stream_rate", old.stream_rate != new.stream_rate),
-        ("server.token", secret(running) != secret(wanted)),
-        ("server.tls", old.tls != new.tls),
-        ("server.limits", old.limits != new.limits),
-        ("server.max_calls", old.max_calls != new.max_calls),
-        ("server.worker_threads", old.worker_threads != new.worker_threads),
-        ("data.dir", running.data != wanted.data),
-        ("recording", running.recording.differs(&wanted.recording)),
-        ("retention", running.retention != wanted.retention),
-        ("log", running.log != wanted.log),
-        ("twilio", twilio(running) != twilio(wanted)),
-        ("health", running.health != wanted.health),
-        ("outbound", running.outbound != wanted.outbound),
-        ("sweep", running.sweep != wanted.sweep),
-        ("api", running.api != wanted.api),
-        ("default_agent", running.default_agent != wanted.default_agent),
-    ]
-    .into_iter()
-    .filter_map(|(name, differs)| differs.then_some(name))
-    .collect()
 }

@@ -7,6 +7,7 @@ use store::{Database, DatabaseError, DatabaseOptions, Intake, Store};
 
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::work;
 
 /// The database and what fills it.
 pub(crate) struct Tables {
@@ -25,6 +26,8 @@ impl Tables {
                 Err(error @ DatabaseError::Failed(_)) => return Err(Failure::config(error.to_string())),
             },
         };
+        // Before the first call is taken in: it may have ended while no server was there.
+        database.after_calls(work::rules(config));
         let intake = Intake::start(store, database.clone());
         Ok(Self { database, intake })
     }

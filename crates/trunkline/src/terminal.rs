@@ -49,6 +49,11 @@ pub(crate) fn green(text: &str) -> String {
     painted(text, "32", has_colour(stdout().is_terminal()))
 }
 
+/// For what should be looked at, on stdout.
+pub(crate) fn yellow(text: &str) -> String {
+    painted(text, "33", has_colour(stdout().is_terminal()))
+}
+
 /// For what stands out, on stdout.
 pub(crate) fn bold(text: &str) -> String {
     painted(text, "1", has_colour(stdout().is_terminal()))

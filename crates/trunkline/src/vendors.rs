@@ -126,6 +126,7 @@ impl Vendors {
         agent.language.clone_from(&wanted.language);
         agent.phrases.clone_from(&wanted.phrases);
         agent.phrases.extend(answers);
+        agent.transfers = wanted.transfer.for_carriers();
         agent.record = config.recording.enabled;
         agent.call_log = true;
         let script = script(wanted.script.as_deref()).map_err(|why| fault("script", why))?;

@@ -31,6 +31,11 @@ fn run(name: &str) {
 }
 
 #[test]
+fn agent_messages() {
+    run("agent_messages");
+}
+
+#[test]
 fn call_core() {
     run("call_core");
 }

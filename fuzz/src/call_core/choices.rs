@@ -4,7 +4,7 @@ use audio::SampleRate;
 use call::{
     AgentKind, AnsweringMachine, BUILTIN, BargeIn, Budget, CarrierEvent, Consent, Conversed, Dtmf, DtmfMode,
     Failure, FailureThen, Fault, Filler, FillerKind, Idle, ItemId, Limits, Playout, Recording, Settings,
-    Speculate, Speech, StreamStart, Tool, ToolCall, Tools, Turn, TurnEnd, Usage,
+    Speculate, Speech, StreamStart, Tool, ToolCall, Tools, Transfer, Turn, TurnEnd, Usage,
 };
 
 use super::super::bytes::Bytes;
@@ -80,6 +80,7 @@ pub(super) fn start(rate: SampleRate) -> StreamStart {
         to: None,
         custom: std::collections::BTreeMap::new(),
         rate,
+        least_chunk: None,
     }
 }
 
@@ -110,6 +111,7 @@ fn tools() -> Tools {
         builtin: BUILTIN.map(str::to_owned).to_vec(),
         max_steps: 2,
         declared: vec![declared("look_up", false), declared("book", true)].into(),
+        transfer: Transfer { to: vec!["sales".to_owned()], usual: "sales".to_owned() },
     }
 }
 
@@ -167,7 +169,7 @@ pub(super) fn settings(bytes: &mut Bytes<'_>) -> Settings {
         recording: Recording {
             // Of bits that are there already, so that older inputs keep their meaning.
             consent: match flags & 0b1010_1000 {
-                0b1010_1000 if !speech_to_speech => Consent::Ask,
+                0b1010_1000 => Consent::Ask,
                 0b0010_1000 => Consent::Announce,
                 0b1000_1000 => Consent::Off,
                 _ => Consent::None,

@@ -104,7 +104,8 @@ impl Call {
         let usual = if transfers { EndReason::Transferred } else { EndReason::VendorsDown };
         let reason = *reply.then_end.get_or_insert(usual);
         if transfers && !says_goodbye {
-            Self::happened(out, Event::TransferAsked { target: String::new() });
+            let target = self.settings.tools.transfer.usual.clone();
+            Self::happened(out, Event::TransferAsked { target });
         }
         Self::happened(out, Event::Closing { reason });
         self.close_with(at, says_goodbye, out);

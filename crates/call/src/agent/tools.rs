@@ -92,13 +92,20 @@ impl Call {
         let text = |key: &str| given.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let Some(conversation) = self.conversation() else { return };
         let turn = conversation.turn;
+        let nobody;
         let (result, ok) = match name.as_str() {
             // Both are done when its words were heard; it is not asked for more.
             END_CALL => return self.agent_wants_end(at, EndReason::AgentEnded),
-            TRANSFER => {
-                Self::happened(out, Event::TransferAsked { target: text("target") });
-                return self.agent_wants_end(at, EndReason::Transferred);
-            }
+            TRANSFER => match self.settings.tools.transfer.target(&text("target")) {
+                Ok(target) => {
+                    Self::happened(out, Event::TransferAsked { target });
+                    return self.agent_wants_end(at, EndReason::Transferred);
+                }
+                Err(why) => {
+                    nobody = why;
+                    (nobody.as_str(), false)
+                }
+            },
             RECORD_RESULT => {
                 let value = match given.get("value") {
                     Some(Value::String(value)) => value.clone(),

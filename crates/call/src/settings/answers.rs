@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{END_CALL, Tool};
+use crate::{END_CALL, TRANSFER, Tool};
 
 /// The tools that the model may ask for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,11 +19,56 @@ pub struct Tools {
     /// The tools that the operator has declared.
     #[serde(skip_serializing_if = "<[Tool]>::is_empty")]
     pub declared: Arc<[Tool]>,
+    /// To whom `transfer` may hand callers on.
+    #[serde(skip_serializing_if = "Transfer::is_open")]
+    pub transfer: Transfer,
+}
+
+/// To whom callers may be handed on, by name. Who stands behind a name is the shell's to know.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Transfer {
+    /// The names. Empty: whatever the model says is noted, and the carrier's flow decides.
+    pub to: Vec<String>,
+    /// Who is meant where nobody is named: also by `failure.then`. Empty: nobody.
+    pub usual: String,
+}
+
+impl Transfer {
+    /// Whether nobody is named.
+    pub const fn is_open(&self) -> bool {
+        self.to.is_empty()
+    }
+
+    /// Who is meant by what the model wrote.
+    ///
+    /// # Errors
+    /// What the model is told when that is nobody.
+    pub fn target(&self, wanted: &str) -> Result<String, String> {
+        let wanted = wanted.trim();
+        if self.is_open() {
+            return Ok(wanted.to_owned());
+        }
+        let meant = if wanted.is_empty() { self.usual.as_str() } else { wanted };
+        let found = self.to.iter().find(|name| name.to_lowercase() == meant.to_lowercase());
+        found.cloned().ok_or_else(|| {
+            let there = self.to.join(", ");
+            match wanted {
+                "" => format!("say to whom; there are: {there}"),
+                _ => format!("there is nobody of this name to hand the caller to; there are: {there}"),
+            }
+        })
+    }
 }
 
 impl Default for Tools {
     fn default() -> Self {
-        Self { builtin: vec![END_CALL.to_owned()], max_steps: 5, declared: Arc::default() }
+        Self {
+            builtin: vec![END_CALL.to_owned()],
+            max_steps: 5,
+            declared: Arc::default(),
+            transfer: Transfer::default(),
+        }
     }
 }
 
@@ -33,7 +78,10 @@ impl Tools {
         if self.builtin.is_empty() {
             return self.declared.clone();
         }
-        let builtin = self.builtin.iter().filter_map(|name| Tool::builtin(name));
+        let builtin = self.builtin.iter().filter_map(|name| match name.as_str() {
+            TRANSFER => Some(Tool::transfer(&self.transfer)),
+            name => Tool::builtin(name),
+        });
         builtin.chain(self.declared.iter().cloned()).collect()
     }
 

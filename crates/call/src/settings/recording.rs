@@ -82,12 +82,6 @@ impl Recording {
         if !settings.agent.listens() {
             return;
         }
-        if self.consent == Consent::Ask && settings.converses() {
-            found.push(
-                "recording.consent is \"ask\", which an agent with speech_to_speech can't do; use \"announce\" or \"off\""
-                    .to_owned(),
-            );
-        }
         let (key, text) = match self.consent {
             Consent::Ask => ("question", &self.question),
             _ => ("announcement", &self.announcement),
@@ -100,6 +94,34 @@ impl Recording {
         }
         if self.consent == Consent::Ask && !(1_000..=60_000).contains(&self.wait_ms) {
             found.push(format!("recording.wait_ms is {}; it must lie between 1000 and 60000", self.wait_ms));
+        }
+    }
+}
+
+impl Settings {
+    /// Whether our own voice tells or asks the caller before a speech-to-speech agent is opened. What such an agent is
+    /// told to say it may say otherwise, or after its own greeting, and what was not said was not agreed to.
+    pub fn asks_first(&self) -> bool {
+        self.converses() && matches!(self.recording.consent, Consent::Announce | Consent::Ask)
+    }
+
+    /// Whether an answer in words can be understood: beside a speech-to-speech agent there is a recogniser only where
+    /// one stands ready to take its place.
+    pub(crate) fn understands_consent(&self) -> bool {
+        !self.converses() || self.speech_to_speech_fallback
+    }
+
+    /// What the caller is told or asked before anything is recorded; nothing where they are neither.
+    pub(crate) fn consent_words(&self) -> &str {
+        let asks_for_key = self.recording.consent == Consent::Ask
+            && self.recording.question.is_empty()
+            && !self.understands_consent();
+        match asks_for_key {
+            true if is(&self.language, "hi") => {
+                "क्या हम यह कॉल रिकॉर्ड कर सकते हैं? हाँ के लिए एक दबाएँ, नहीं के लिए दो।"
+            }
+            true => "May we record this call? Press 1 for yes, or 2 for no.",
+            false => self.recording.words(&self.language),
         }
     }
 }

@@ -31,8 +31,16 @@ pub const RATES: [SampleRate; 3] = [SampleRate::HZ_8000, SampleRate::HZ_16000, S
 pub const DEFAULT_RATE: SampleRate = SampleRate::HZ_8000;
 
 /// How Exotel's messages differ from others'.
-pub(crate) static DIALECT: Dialect =
-    Dialect { spelling: Spelling::Snake, codec: Codec::Pcm16, encoding: None, rates: &RATES, stopped };
+/// No less than is set in a message: Exotel asks for 3200 bytes at least ("Working with the Stream and Voicebot applet"),
+/// and what it does with fewer can't be seen from here.
+pub(crate) static DIALECT: Dialect = Dialect {
+    spelling: Spelling::Snake,
+    codec: Codec::Pcm16,
+    encoding: None,
+    rates: &RATES,
+    least_chunk: None,
+    stopped,
+};
 
 /// What the word of a `stop` means.
 fn stopped(word: &str) -> EndReason {

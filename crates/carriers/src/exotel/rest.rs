@@ -29,7 +29,10 @@ const LONGEST_CODE: usize = 6;
 /// The name that a stream gets, at most 32 characters.
 const STREAM_NAME: &str = "trunkline";
 /// How long after its end a call's details are filled, with some to spare.
-const FILLED_S: u64 = 180;
+const FILLED_S: u32 = 180;
+/// From the wish to dial to the first ring, and from the answer to the open media socket, together: half a minute for
+/// its turn, two tries at the socket of 10 s each, and some to spare. How long a bot's call may ring can't be asked for.
+const OPENS_S: u32 = 60;
 
 /// Where an account lives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -221,6 +224,10 @@ impl Rest for ExotelRest {
         Ok(seen(now, &call))
     }
 
+    fn details_after(&self) -> Duration {
+        Duration::from_secs(FILLED_S.into())
+    }
+
     fn find(&self, dial: &Dial, since: Timestamp) -> RestRequest {
         let until = since.checked_add(DIAL_WINDOW).unwrap_or(since);
         let query = form_urlencoded::Serializer::new(String::new())
@@ -236,7 +243,6 @@ impl Rest for ExotelRest {
         if !body.has("calls") && !body.has("metadata") {
             return Err(RestFault::new(RestFaultKind::Garbage, "a list without calls"));
         }
-        let made = |call: &Flat| call.text("datecreated").and_then(time_of);
         let mut calls = body.list("calls");
         calls.retain(|call| {
             let shown = call.first(&["phonenumbersid", "to"]).unwrap_or_default();
@@ -252,11 +258,20 @@ impl Rest for ExotelRest {
         Ok(calls.iter().map(|call| seen(asked.now, call)).collect())
     }
 
-    /// A list leaves out the calls that are going on (Exotel, "Bulk call details"), so it proves something only when
-    /// the call would be over and its details filled.
+    /// A list need not show the calls that are going on: one version of Exotel's page on it ("Bulk call details") says
+    /// that it never does, another names their states among those that can be asked for. So its silence about a call
+    /// proves nothing while the call may be going on.
+    ///
+    /// A bot's call can't go on without us: once it is answered it opens our media socket, within seconds, or it is over.
+    /// What a flow or another number does with a call we are told when it ends, so there only its longest length tells.
     fn settles_after(&self, dial: &Dial) -> Duration {
-        let longest = dial.longest_s.min(LONGEST_S);
-        Duration::from_secs(u64::from(dial.ring_s) + u64::from(longest) + FILLED_S)
+        let seconds = match self.mode {
+            ExotelMode::Bot => LONGEST_RING_S + OPENS_S,
+            ExotelMode::Flow { .. } | ExotelMode::Number { .. } => {
+                dial.ring_s.min(LONGEST_RING_S) + dial.longest_s.min(LONGEST_S) + FILLED_S
+            }
+        };
+        Duration::from_secs(seconds.into())
     }
 
     fn probe(&self) -> RestRequest {
@@ -292,7 +307,11 @@ fn seen(now: Timestamp, call: &Flat) -> Seen {
     let status: Option<CallStatus> = call.text("status").and_then(status_of).map(accepted);
     let details = call.below("details");
     let events = Told { now, call, details: &details, status }.events(&id);
-    Seen { id, status, events }
+    Seen { id, status, made: made(call), events }
+}
+
+fn made(call: &Flat) -> Option<Timestamp> {
+    call.text("datecreated").and_then(time_of)
 }
 
 /// The body of a success, or what is wrong. An exception is one whatever the HTTP status says.

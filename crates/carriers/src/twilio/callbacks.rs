@@ -102,6 +102,67 @@ pub fn stream(form: Form<'_>) -> Callback {
     read.done()
 }
 
+/// How the leg went that a `<Dial>` called (what its `action` is asked with): the record gets it as the carrier's
+/// report, and whether somebody talked is said beside it.
+pub fn dialled(form: Form<'_>) -> (Callback, Leg) {
+    let mut read = Reading::of(form, "dialled");
+    let at = read.now;
+    let mut status = read.text("dialcallstatus").to_ascii_lowercase();
+    let leg = match status.as_str() {
+        "completed" | "answered" => Leg::Talked,
+        "busy" => Leg::Busy,
+        "no-answer" => Leg::NoAnswer,
+        "canceled" => Leg::Canceled,
+        "failed" => Leg::Failed,
+        _ => {
+            read.find("unknown_dial_status");
+            "unknown".clone_into(&mut status);
+            Leg::Failed
+        }
+    };
+    let sid = text::cleaned(read.text("dialcallsid"), text::ID);
+    if form.token.is_none() {
+        read.callback.key = digest(&["dialled", read.text("callsid"), &sid, &status]);
+    }
+    let mut fields = BTreeMap::from([("DialCallStatus".to_owned(), status)]);
+    if let Some(seconds) = read.flat.whole("dialcallduration") {
+        fields.insert("DialCallDuration".to_owned(), seconds.to_string());
+    }
+    if !sid.is_empty() {
+        fields.insert("DialCallSid".to_owned(), sid);
+    }
+    read.say(at, Fact::Report { fields });
+    (read.done(), leg)
+}
+
+/// How the leg of a call that was handed on ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leg {
+    /// Somebody answered, and the two have talked.
+    Talked,
+    /// They talk to somebody else.
+    Busy,
+    /// Nobody answered in time.
+    NoAnswer,
+    /// The caller hung up before.
+    Canceled,
+    /// They could not be reached.
+    Failed,
+}
+
+impl Leg {
+    /// The word in metrics and details.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Talked => "talked",
+            Self::Busy => "busy",
+            Self::NoAnswer => "no_answer",
+            Self::Canceled => "canceled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 struct Reading {
     flat: Flat,
     now: Timestamp,
@@ -188,5 +249,53 @@ fn sip_detail(flat: &Flat) -> String {
     match flat.whole("sipresponsecode") {
         Some(code @ 100..700) => format!("SIP {code}"),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(form: &str) -> (Callback, Leg) {
+        let pairs: Vec<_> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+        dialled(Form { pairs: &pairs, token: None, now: Timestamp::UNIX_EPOCH })
+    }
+
+    fn fields(callback: &Callback) -> Option<&BTreeMap<String, String>> {
+        callback.events.iter().find_map(|event| match &event.fact {
+            Fact::Report { fields } => Some(fields),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn the_end_of_a_leg_is_understood() {
+        let (callback, leg) = read(
+            "CallSid=CA1&CallStatus=in-progress&DialCallStatus=completed&DialCallSid=CA2&DialCallDuration=42&DialBridged=true",
+        );
+        assert_eq!((leg, callback.carrier_call_id.as_str()), (Leg::Talked, "CA1"));
+        let said = fields(&callback).unwrap();
+        assert_eq!((said["DialCallStatus"].as_str(), said["DialCallDuration"].as_str()), ("completed", "42"));
+        assert_eq!(said["DialCallSid"], "CA2");
+        assert!(callback.findings.is_empty());
+        for (word, leg) in [
+            ("busy", Leg::Busy),
+            ("no-answer", Leg::NoAnswer),
+            ("failed", Leg::Failed),
+            ("canceled", Leg::Canceled),
+        ] {
+            assert_eq!(read(&format!("CallSid=CA1&DialCallStatus={word}")).1, leg);
+        }
+    }
+
+    #[test]
+    fn another_leg_is_another_callback_and_odd_words_are_not_kept() {
+        let key = |form: &str| read(form).0.key;
+        let one = key("CallSid=CA1&DialCallStatus=busy&DialCallSid=CA2");
+        assert_eq!(one, key("DialCallSid=CA2&CallSid=CA1&DialCallStatus=busy"));
+        assert_ne!(one, key("CallSid=CA1&DialCallStatus=busy&DialCallSid=CA3"));
+        let (callback, leg) = read("CallSid=CA1&DialCallStatus=%2B12025550123");
+        assert_eq!((leg, callback.findings.as_slice()), (Leg::Failed, &["unknown_dial_status"][..]));
+        assert_eq!(fields(&callback).unwrap()["DialCallStatus"], "unknown");
     }
 }

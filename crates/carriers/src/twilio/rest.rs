@@ -25,6 +25,9 @@ const NOT_FOUND: u32 = 20404;
 const TOO_MANY: u32 = 20429;
 /// Twilio's codes have five digits.
 const LARGEST_CODE: u32 = 99_999;
+/// How long it can take, from the wish to dial, until the request has reached Twilio if it ever does: half a minute for
+/// its turn, a quarter for the request, and some to spare.
+const DIALLING: Duration = Duration::from_secs(50);
 /// How long a phone may ring (`Timeout`).
 const LONGEST_RING_S: u32 = 600;
 /// How many calls a list gives at once; of one pair of numbers in one day there are fewer.
@@ -192,10 +195,6 @@ impl Rest for TwilioRest {
         if !flat.has("page_size") && !flat.has("calls") {
             return Err(RestFault::new(RestFaultKind::Garbage, "a list without calls"));
         }
-        let made = |call: &Flat| {
-            let made = call.first(&["date_created", "start_time"]);
-            made.and_then(time_of)
-        };
         let mut calls = flat.list("calls");
         calls.retain(|call| {
             call.text("sid").is_some()
@@ -211,7 +210,7 @@ impl Rest for TwilioRest {
 
     /// A call is in the list as soon as it is made, even while it waits in the queue.
     fn settles_after(&self, _dial: &Dial) -> Duration {
-        Duration::from_secs(60)
+        DIALLING
     }
 
     fn probe(&self) -> RestRequest {
@@ -258,7 +257,11 @@ fn seen(now: Timestamp, call: &Flat) -> Seen {
     if let Some(by) = call.text("answered_by").and_then(answered_by_of) {
         say(now, Fact::AnsweredBy { by });
     }
-    Seen { id, status, events }
+    Seen { id, status, made: made(call), events }
+}
+
+fn made(call: &Flat) -> Option<Timestamp> {
+    call.first(&["date_created", "start_time"]).and_then(time_of)
 }
 
 fn status(call: &Flat) -> Option<CallStatus> {

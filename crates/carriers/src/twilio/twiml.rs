@@ -1,4 +1,4 @@
-//! What Twilio is told to do with a call: TwiML, written (Twilio, "TwiML Voice: Connect, Stream, Dial, Reject, Hangup").
+//! What Twilio is told to do with a call: TwiML, written (Twilio, "TwiML Voice: Connect, Stream, Dial, Say, Reject, Hangup").
 
 use quick_xml::escape::escape;
 
@@ -7,6 +7,12 @@ use crate::Address;
 /// A `<Parameter>`'s name and value must be shorter than this together.
 const PARAMETER_CHARS: usize = 500;
 const HEAD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
+
+/// Languages that every voice of `<Say>` by default speaks ("TwiML Voice: Say", languages).
+const SPOKEN: [&str; 12] = [
+    "en-US", "en-GB", "en-AU", "en-IN", "hi-IN", "de-DE", "es-ES", "es-MX", "fr-FR", "it-IT", "ja-JP",
+    "pt-BR",
+];
 
 /// The type of a TwiML answer.
 pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
@@ -67,9 +73,43 @@ pub fn connect(stream: &Stream<'_>) -> Result<String, TwimlFault> {
     Ok(text)
 }
 
-/// Hands the call on to this number.
-pub fn dial(number: &str) -> String {
-    format!("{HEAD}<Response><Dial>{}</Dial></Response>", escape(number))
+/// Somebody whom a call is handed on to.
+#[derive(Debug, Clone, Copy)]
+pub struct Dial<'a> {
+    /// A number (E.164), or a SIP address (`sip:`, `sips:`).
+    pub to: &'a str,
+    /// The number that is shown to them: one of the account's; `None`: the caller's own.
+    pub caller_id: Option<&'a str>,
+    /// How long they may be rung, in seconds: 5 to 600 (`timeout`).
+    pub ring_s: u32,
+    /// What Twilio asks once that leg is over, or never was.
+    pub action_url: &'a str,
+}
+
+/// Hands the call on.
+pub fn dial(dial: &Dial<'_>) -> String {
+    let noun = if is_sip(dial.to) { "Sip" } else { "Number" };
+    let shown = dial.caller_id.map(|id| format!(" callerId=\"{}\"", escape(id))).unwrap_or_default();
+    format!(
+        r#"{HEAD}<Response><Dial action="{}" method="POST" timeout="{}"{shown}><{noun}>{}</{noun}></Dial></Response>"#,
+        escape(dial.action_url),
+        dial.ring_s.clamp(5, 600),
+        escape(dial.to),
+    )
+}
+
+/// Says something in Twilio's own voice and ends the call. A language that Twilio does not speak would end it without
+/// a word, so only those that it is known to speak are named; else its usual English is heard.
+pub fn say_and_hang_up(language: &str, words: &str) -> String {
+    let known = SPOKEN.iter().find(|known| known.eq_ignore_ascii_case(language));
+    let language = known.map(|known| format!(" language=\"{known}\"")).unwrap_or_default();
+    format!("{HEAD}<Response><Say{language}>{}</Say><Hangup/></Response>", escape(words))
+}
+
+/// Whether this is a SIP address and no number.
+pub fn is_sip(to: &str) -> bool {
+    let scheme = to.split_once(':').map_or("", |(scheme, _)| scheme);
+    scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips")
 }
 
 /// Ends the call.
@@ -111,7 +151,29 @@ mod tests {
         let safe = "<Parameter name=\"a&quot;&lt;b\" \
                     value=\"&apos;&amp;&gt;&quot;/&gt;&lt;Dial&gt;+1&lt;/Dial&gt;\"/>";
         assert!(text.contains(safe), "{text}");
-        assert_eq!(dial("<+1&"), format!("{HEAD}<Response><Dial>&lt;+1&amp;</Dial></Response>"));
+        let sly = Dial { to: "<+1&", caller_id: Some("\"/>"), ring_s: 25, action_url: "https://h/d?a=1&b=2" };
+        let wanted = "<Response><Dial action=\"https://h/d?a=1&amp;b=2\" method=\"POST\" timeout=\"25\" \
+                      callerId=\"&quot;/&gt;\"><Number>&lt;+1&amp;</Number></Dial></Response>";
+        assert_eq!(dial(&sly), format!("{HEAD}{wanted}"));
+        assert!(
+            say_and_hang_up("hi-IN", "<Hangup/>").contains("<Say language=\"hi-IN\">&lt;Hangup/&gt;</Say>")
+        );
+    }
+
+    #[test]
+    fn a_call_is_handed_on_to_a_number_or_to_a_sip_address() {
+        let to = |to, ring_s| dial(&Dial { to, caller_id: None, ring_s, action_url: "https://h/d" });
+        assert_eq!(
+            to("+12025550123", 2),
+            format!(
+                "{HEAD}<Response><Dial action=\"https://h/d\" method=\"POST\" timeout=\"5\">\
+                 <Number>+12025550123</Number></Dial></Response>"
+            )
+        );
+        assert!(to("sip:desk@pbx.example.com", 30).contains("<Sip>sip:desk@pbx.example.com</Sip>"));
+        assert!(to("SIPS:desk@pbx.example.com", 30).contains("<Sip>"));
+        // A language that Twilio may not speak is not named.
+        assert!(say_and_hang_up("kok-IN", "Sorry.").contains("<Say>Sorry.</Say><Hangup/>"));
     }
 
     #[test]

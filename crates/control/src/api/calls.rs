@@ -8,6 +8,7 @@ use http::HeaderMap;
 use store::{CallId, Scope, Which};
 
 use super::cursor;
+use super::erase::unfinished;
 use super::event::Event;
 use super::query::CallQuery;
 use super::view::{self, CallDetail, CallPage, Links};
@@ -74,7 +75,13 @@ pub(crate) async fn detail(
     events.truncate(EVENTS as usize);
     let events: Vec<Event> = events.into_iter().map(Into::into).collect();
     let callbacks = control.database.callbacks(id).await?;
+    let recording_place = control.store.recordings().place(id, &record).await;
+    let recording_place = recording_place.map_err(|error| unfinished(&error.into()))?.into();
+    let forgetter = control.store.forgetter(control.database.clone());
+    let held = forgetter.is_held(id).await.map_err(|error| unfinished(&error))?;
     Ok(Json(CallDetail {
+        recording_place,
+        held,
         status_history: view::steps(&events),
         latency: view::latency(&record),
         events,

@@ -87,6 +87,18 @@ pub(crate) enum Said {
         /// Its fields.
         fields: BTreeMap<String, String>,
     },
+    /// Somebody listened to the recording.
+    Played {
+        /// Who: an API key's id, `token`, or `open` where no key is asked for.
+        by: String,
+    },
+    /// Somebody had the call held, or let it go.
+    Held {
+        /// Who: an API key's id, `token`, or `open` where no key is asked for.
+        by: String,
+        /// Whether it is held from now on.
+        held: bool,
+    },
 }
 
 impl Said {
@@ -102,6 +114,8 @@ impl Said {
             Self::AnsweredBy { .. } => "answered_by",
             Self::Report { .. } => "report",
             Self::AgentReport { .. } => "agent_report",
+            Self::Played { .. } => "played",
+            Self::Held { .. } => "held",
         }
     }
 }
@@ -120,6 +134,8 @@ impl From<Fact> for Said {
             Fact::AnsweredBy { by } => Self::AnsweredBy { answered_by: by },
             Fact::Report { fields } => Self::Report { fields },
             Fact::AgentReport { fields } => Self::AgentReport { fields },
+            Fact::Played { by } => Self::Played { by },
+            Fact::Held { by, held } => Self::Held { by, held },
         }
     }
 }
@@ -152,6 +168,8 @@ mod tests {
             Said::Recording { url: String::new() },
             Said::AnsweredBy { answered_by: AnsweredBy::Human },
             Said::Report { fields: BTreeMap::new() },
+            Said::Played { by: String::new() },
+            Said::Held { by: String::new(), held: true },
         ];
         for said in all {
             assert_eq!(serde_json::to_value(&said).unwrap()["kind"], said.kind());

@@ -4,8 +4,10 @@
 pub(crate) mod calls;
 mod cursor;
 pub(crate) mod docs;
+pub(crate) mod erase;
 mod event;
 pub(crate) mod events;
+pub(crate) mod hold;
 pub(crate) mod openapi;
 mod query;
 pub(crate) mod recording;

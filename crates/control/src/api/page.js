@@ -77,7 +77,7 @@ function bodies(title, content, seen) {
 }
 
 function curl(path, method, operation) {
-  const key = operation.security ? " -H \"Authorization: Bearer $TRUNKLINE_KEY\"" : "";
+  const key = operation.security ? " -H \"Authorization: Bearer $TRUNKLINE_API_KEY\"" : "";
   const verb = method === "get" ? "" : " -X " + method.toUpperCase();
   const body = operation.requestBody ? " -H 'Content-Type: application/json' -d '{}'" : "";
   return "curl" + verb + key + body + " " + location.origin + path;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use records::{CallRecord, CallStatus, Direction, EndReason, Witness};
 use serde::Serialize;
 use serde_json::Value;
-use store::{CallSummary, InboxEntry};
+use store::{CallSummary, InboxEntry, Place};
 use utoipa::ToSchema;
 
 use super::event::Event;
@@ -78,6 +78,10 @@ pub(crate) struct CallDetail {
     /// The record: who, what was said, what was measured, how it ended.
     #[serde(flatten)]
     pub(crate) record: CallRecord,
+    /// Where the recording lies now.
+    pub(crate) recording_place: RecordingPlace,
+    /// Whether the call is held: nothing of it is taken out.
+    pub(crate) held: bool,
     /// Where the call was, one step after the other.
     pub(crate) status_history: Vec<Step>,
     /// How long the caller waited for answers; absent where the agent answered nothing.
@@ -91,6 +95,37 @@ pub(crate) struct CallDetail {
     pub(crate) callbacks: Vec<CallbackView>,
     /// Where there is more.
     pub(crate) links: Links,
+}
+
+/// Where a recording lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RecordingPlace {
+    /// With the call's files on the server.
+    Here,
+    /// With the call's files, and on its way to the bucket.
+    OnItsWay,
+    /// In the bucket.
+    There,
+    /// Nowhere: the call runs, and nothing of it was recorded so far.
+    NotYet,
+    /// Nowhere: the call was not recorded.
+    None,
+    /// Nowhere: it was erased.
+    Erased,
+}
+
+impl From<Place> for RecordingPlace {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Here => Self::Here,
+            Place::OnItsWay => Self::OnItsWay,
+            Place::There => Self::There,
+            Place::NotYet => Self::NotYet,
+            Place::None => Self::None,
+            Place::Erased => Self::Erased,
+        }
+    }
 }
 
 /// A status that a call came to.

@@ -4,22 +4,23 @@ use serde_json::{Map, Value};
 
 /// So many digits in a row may be a phone number.
 const DIGITS: usize = 7;
-/// How many characters of a value are kept, and how many fields.
+/// How many characters of a value and of a name are kept, and how many fields.
 const VALUE: usize = 512;
+const NAME: usize = 64;
 const FIELDS: usize = 100;
 
 /// The fields as JSON.
 pub(super) fn kept(pairs: &[(String, String)]) -> String {
     let mut fields = Map::new();
     for (name, value) in pairs.iter().take(FIELDS) {
-        let value: String = value.chars().take(VALUE).collect();
+        let value = carriers::cleaned(value, VALUE);
         // Ids and addresses have long runs of digits too, and are what one looks for. A recording's address is no
         // secret to those who may see calls.
         let lower = name.to_ascii_lowercase();
         let is_id = lower.ends_with("sid") && lower != "phonenumbersid";
         let is_plain = is_id || lower.ends_with("url") || lower == "customfield";
         let value = if is_plain { value } else { without_numbers(&value) };
-        fields.insert(name.chars().take(VALUE).collect(), Value::String(value));
+        fields.insert(carriers::cleaned(name, NAME), Value::String(value));
     }
     Value::Object(fields).to_string()
 }

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 use records::{CallStatus, Direction, EndReason};
 use serde::Serialize;
-use store::{CallFilter, CallId, Scope};
+use store::{CallFilter, CallId, Database, DatabaseError, Scope};
 use utoipa::ToSchema;
 
 use crate::Control;
@@ -96,28 +96,49 @@ pub(crate) async fn webhooks(
     Ok(Json(Webhooks { since, kinds: kinds.collect(), alerts: alerts(&control, since, now).await? }))
 }
 
-/// Calls that we placed, which ended since then, and of which no callback came.
+/// The calls without a callback, as this shows them.
 async fn alerts(control: &Control, since: Timestamp, now: Timestamp) -> Result<Vec<Alert>, Problem> {
+    let calls = silent_calls(&control.database, since, now).await?;
+    let alert = |call: SilentCall| Alert {
+        kind: "no_callbacks",
+        call_id: call.id,
+        carrier: call.carrier,
+        ended_at: call.ended_at,
+        detail: "The carrier told nothing about this call. Is server.public_url what the carrier can reach, and does a \
+                 proxy let its requests through? `trunkline doctor` looks.",
+    };
+    Ok(calls.into_iter().map(alert).collect())
+}
+
+/// A call about which its carrier told nothing.
+pub(crate) struct SilentCall {
+    /// Our id.
+    pub(crate) id: String,
+    /// The carrier.
+    pub(crate) carrier: String,
+    /// When it ended.
+    pub(crate) ended_at: Timestamp,
+}
+
+/// Calls that we placed, which ended since then, and of which no callback came.
+pub(crate) async fn silent_calls(
+    database: &Database,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<SilentCall>, DatabaseError> {
     let filter = CallFilter {
         statuses: CallStatus::ALL.into_iter().filter(|status| status.is_final()).collect(),
         direction: Some(Direction::Outbound),
         ..CallFilter::default()
     };
-    let mut alerts = Vec::new();
-    for call in control.database.calls(&filter, None, CALLS).await? {
+    let mut silent = Vec::new();
+    for call in database.calls(&filter, None, CALLS).await? {
         let was_dialled = !matches!(call.end_reason, Some(EndReason::DialRefused | EndReason::NeverDialled));
         let Some(ended_at) = call.ended_at.filter(|at| was_dialled && *at >= since) else { continue };
         let Ok(id) = call.id.parse::<CallId>() else { continue };
-        if now.duration_since(ended_at) > LATE && control.database.callbacks(id).await?.is_empty() {
-            alerts.push(Alert {
-                kind: "no_callbacks",
-                call_id: call.id,
-                carrier: call.carrier,
-                ended_at,
-                detail: "The carrier told nothing about this call. Is server.public_url what the carrier can reach, \
-                         and does a proxy let its requests through? `trunkline doctor` looks.",
-            });
+        if now.duration_since(ended_at) > LATE && database.callbacks(id).await?.is_empty() {
+            silent.push(SilentCall { id: call.id, carrier: call.carrier, ended_at });
         }
     }
-    Ok(alerts)
+    Ok(silent)
 }

@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use store::{CallId, DatabaseError, InboxEntry, Which};
 
 use crate::Control;
+use crate::problem::Problem;
 
 /// What callbacks are checked against. Without its secret a carrier's callbacks are not taken.
 #[derive(Clone, Default)]
@@ -77,6 +78,9 @@ async fn take(control: &Control, told: Told) {
     let call = match control.database.apply(&which, events.clone(), Some(entry.clone())).await {
         Ok(applied) => {
             count(carrier, kind, if applied.is_repeated { "repeated" } else { "taken" });
+            if let Some(record) = applied.record.as_ref().filter(|_| tells_of_life(&told.callback.events)) {
+                control.outbound.end_given_up(record);
+            }
             applied.record.and_then(|record| record.id.parse().ok())
         }
         Err(DatabaseError::Unavailable(why)) => {
@@ -99,12 +103,23 @@ async fn take(control: &Control, told: Told) {
     }
 }
 
-/// Notes that a callback was refused, and nothing of it.
-async fn refuse(control: &Control, carrier: &'static str, kind: &'static str) {
+/// Whether somebody says that a call goes on.
+fn tells_of_life(events: &[CallEvent]) -> bool {
+    events.iter().any(|event| matches!(event.fact, Fact::Status { status, .. } if !status.is_final()))
+}
+
+/// Notes that a callback was refused, and nothing of it. Gives what to answer instead of the usual, where its address has
+/// had enough: then not even that is noted.
+async fn refuse(control: &Control, carrier: &'static str, kind: &'static str) -> Option<Problem> {
     count(carrier, kind, "refused");
+    if let Some(wait) = control.access.refuse() {
+        return Some(wait);
+    }
+    tracing::warn!(carrier, kind, "a callback is refused");
     if let Err(error) = control.database.refused(carrier, kind, Timestamp::now()).await {
         tracing::warn!(%error, carrier, kind, "a refused callback can't be noted");
     }
+    None
 }
 
 fn count(carrier: &'static str, kind: &'static str, outcome: &'static str) {

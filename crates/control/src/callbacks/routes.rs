@@ -20,6 +20,7 @@ use subtle::ConstantTimeEq as _;
 use super::{Told, body, refuse, take};
 use crate::Control;
 use crate::carrier::form_pairs;
+use crate::problem::{Code, Problem};
 
 /// The largest body that is looked at.
 const BODY: usize = 64 * 1024;
@@ -38,20 +39,21 @@ pub(crate) fn router() -> Router<Arc<Control>> {
 }
 
 type Shared = State<Arc<Control>>;
+type Taken = Result<StatusCode, Problem>;
 
-async fn status(control: Shared, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn status(control: Shared, uri: Uri, headers: HeaderMap, body: Bytes) -> Taken {
     signed(&control, "status", twilio::status, Came { uri: &uri, headers: &headers, body: &body }).await
 }
 
-async fn machine(control: Shared, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn machine(control: Shared, uri: Uri, headers: HeaderMap, body: Bytes) -> Taken {
     signed(&control, "amd", twilio::machine, Came { uri: &uri, headers: &headers, body: &body }).await
 }
 
-async fn recording(control: Shared, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn recording(control: Shared, uri: Uri, headers: HeaderMap, body: Bytes) -> Taken {
     signed(&control, "recording", twilio::recording, Came { uri: &uri, headers: &headers, body: &body }).await
 }
 
-async fn stream(control: Shared, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn stream(control: Shared, uri: Uri, headers: HeaderMap, body: Bytes) -> Taken {
     signed(&control, "stream", twilio::stream, Came { uri: &uri, headers: &headers, body: &body }).await
 }
 
@@ -95,9 +97,9 @@ async fn signed(
     kind: &'static str,
     read: fn(Form<'_>) -> Callback,
     came: Came<'_>,
-) -> StatusCode {
+) -> Taken {
     let secrets = &control.callbacks;
-    let Some(key) = &secrets.signing else { return StatusCode::NOT_FOUND };
+    let Some(key) = &secrets.signing else { return Err(unconfigured()) };
     let url = came.url(secrets.address.as_ref()).unwrap_or_default();
     let content_type = came.text(header::CONTENT_TYPE);
     let request = signature::Request { url: &url, content_type, body: came.body };
@@ -105,42 +107,52 @@ async fn signed(
     let pairs = match signature::check(key.expose_secret().as_bytes(), request, given) {
         Ok(pairs) => pairs,
         Err(fault) => {
-            tracing::warn!(carrier = "twilio", kind, %fault, "a callback is refused");
-            refuse(control, "twilio", kind).await;
-            return match fault {
-                SignatureFault::Missing => StatusCode::BAD_REQUEST,
-                SignatureFault::Wrong => StatusCode::FORBIDDEN,
+            let usual = match fault {
+                SignatureFault::Missing => unsigned(),
+                SignatureFault::Wrong => wrong(),
             };
+            return Err(refuse(control, "twilio", kind).await.unwrap_or(usual));
         }
     };
     let callback = read(Form { pairs: &pairs, token: came.text(TOKEN), now: Timestamp::now() });
     let call = came.parameter("call").and_then(|id| id.parse().ok());
     take(control, Told { carrier: "twilio", kind, call, callback, body: body::kept(&pairs) }).await;
-    StatusCode::NO_CONTENT
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A callback of a carrier that does not sign: the URL holds a secret.
-async fn exotel_status(State(control): Shared, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn exotel_status(State(control): Shared, uri: Uri, headers: HeaderMap, body: Bytes) -> Taken {
     let came = Came { uri: &uri, headers: &headers, body: &body };
-    let Some(secret) = &control.callbacks.in_url else { return StatusCode::NOT_FOUND };
+    let Some(secret) = &control.callbacks.in_url else { return Err(unconfigured()) };
     let digest = |text: &str| Sha256::digest(text.as_bytes());
     let given = came.parameter("k");
     let fits =
         given.as_ref().is_some_and(|given| digest(given).ct_eq(&digest(secret.expose_secret())).into());
     if !fits {
-        tracing::warn!(carrier = "exotel", kind = "status", "a callback without the URL's secret is refused");
-        refuse(&control, "exotel", "status").await;
-        return if given.is_some() { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST };
+        let usual = if given.is_some() { wrong() } else { unsigned() };
+        return Err(refuse(&control, "exotel", "status").await.unwrap_or(usual));
     }
     let Ok(pairs) = form_pairs(&headers, &body).await else {
         tracing::warn!(carrier = "exotel", kind = "status", "a callback is no form");
         refuse(&control, "exotel", "status").await;
         // What can't be read now can't be read when it is sent again.
-        return StatusCode::OK;
+        return Ok(StatusCode::OK);
     };
     let callback = exotel::status::callback(Timestamp::now(), &pairs);
     let call = came.parameter("call").unwrap_or_else(|| callback.call.clone()).parse().ok();
     take(&control, Told { carrier: "exotel", kind: "status", call, callback, body: body::kept(&pairs) })
         .await;
-    StatusCode::OK
+    Ok(StatusCode::OK)
+}
+
+fn unconfigured() -> Problem {
+    Problem::new(Code::NotFound, "The carrier's account is not configured, so nothing of it is taken.")
+}
+
+fn unsigned() -> Problem {
+    Problem::new(Code::MissingSignature, "The request is not signed, or lacks the secret of the URL.")
+}
+
+fn wrong() -> Problem {
+    Problem::new(Code::WrongSignature, "The signature, or the secret of the URL, does not fit.")
 }

@@ -22,9 +22,10 @@ use metrics::{counter, histogram};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-pub use check::{Finding, Wanted, check};
+pub use check::{Finding, NO_SUCH_NUMBER, Wanted, advice, check, told};
 pub use form::{FormFault, form_pairs};
 use pace::Pace;
+pub(crate) use send::builder;
 use send::{Lost, Sender};
 
 /// How long a request that only asks may take, or one that may be repeated.

@@ -117,7 +117,8 @@ impl Sender {
     }
 }
 
-fn builder() -> Result<reqwest::ClientBuilder, ClientError> {
+/// A client as all requests of the control plane go out by: no proxy, no redirect, nothing sent twice.
+pub(crate) fn builder() -> Result<reqwest::ClientBuilder, ClientError> {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut tls = rustls::ClientConfig::builder_with_provider(provider)

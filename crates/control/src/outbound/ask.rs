@@ -3,8 +3,9 @@
 use carriers::rest::{RestFaultKind, Seen};
 use jiff::{SignedDuration, Timestamp};
 use records::{CallEvent, CallRecord, CarrierWord, Fact, Witness};
-use store::{DatabaseError, Which};
+use store::{CallId, DatabaseError, Which};
 
+use super::follow::is_unsettled;
 use super::{CarrierLine, Outbound};
 
 /// How much earlier than the dial's beginning the carrier may think that it was: clocks differ.
@@ -56,7 +57,9 @@ impl Outbound {
         for seen in found.into_iter().rev() {
             let which = Which::Carrier { carrier: record.carrier.clone(), id: seen.id.clone() };
             let owner = self.0.database.call(&which).await?;
-            if owner.is_none_or(|owner| owner.id == record.id) {
+            if owner.as_ref().is_some_and(|owner| owner.id == record.id)
+                || owner.is_none() && !self.is_rather_anothers(&seen, record).await?
+            {
                 let fact = Fact::CarrierCall { id: seen.id.clone() };
                 let id = CallEvent { at: Timestamp::now(), from: Witness::Carrier, fact };
                 let mut said = Said::seen(seen);
@@ -71,5 +74,31 @@ impl Outbound {
         } else {
             Said::nothing(CarrierWord::NotYet, "it lists no such call yet")
         })
+    }
+
+    /// Whether a call that the carrier made began nearer to another dial of ours between the same numbers, of which it is
+    /// not known either what became of it. Each of them is looked for by itself, and one that was never made must not be
+    /// given another's.
+    async fn is_rather_anothers(&self, seen: &Seen, record: &CallRecord) -> Result<bool, DatabaseError> {
+        let Some(made) = seen.made else { return Ok(false) };
+        let apart = |record: &CallRecord| made.duration_since(record.started_at).abs();
+        let mine = apart(record);
+        let from = made.checked_sub(mine).unwrap_or(Timestamp::MIN);
+        let until = made.checked_add(mine).unwrap_or(Timestamp::MAX);
+        let mut after = Some((from, CallId::new(from, [0; 10])));
+        loop {
+            let page = self.page(until, &mut after).await?;
+            if page.is_empty() {
+                return Ok(false);
+            }
+            let mut rivals = page.iter().filter(|other| {
+                other.id != record.id
+                    && is_unsettled(other)
+                    && (&other.carrier, &other.from, &other.to) == (&record.carrier, &record.from, &record.to)
+            });
+            if rivals.any(|other| apart(other) < mine) {
+                return Ok(true);
+            }
+        }
     }
 }

@@ -4,26 +4,31 @@
 
 mod answer;
 mod ask;
+mod details;
+mod follow;
 mod hang_up;
+mod homes;
+mod node;
 mod place;
 pub(crate) mod request;
 pub(crate) mod routes;
-mod settle;
 pub(crate) mod sweep;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex as Lock};
 use std::time::Duration;
 
 use carriers::rest::{Dial, MachineDetection};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use records::{CallRecord, DialRules, StaleRule};
-use store::Database;
+use store::{CallId, Database};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::DataPlane;
 use crate::carrier::Client;
 
+pub(crate) use details::Late;
 pub use sweep::{SweepReport, SweptCall};
 
 /// What the operator set about placing calls and closing dead ones.
@@ -41,6 +46,10 @@ pub struct OutboundOptions {
     pub machine: MachineDetection,
     /// After how long a silence a call is looked after.
     pub stale_after: Duration,
+    /// This process's name among those that share the database; `None` for one on which no call can live.
+    pub node: Option<String>,
+    /// After how long a silence another process counts as dead. Each tells of itself every 15 s.
+    pub node_after: Duration,
 }
 
 impl Default for OutboundOptions {
@@ -52,6 +61,8 @@ impl Default for OutboundOptions {
             longest: Duration::from_secs(3600),
             machine: MachineDetection::Off,
             stale_after: Duration::from_secs(1800),
+            node: None,
+            node_after: Duration::from_secs(60),
         }
     }
 }
@@ -90,10 +101,10 @@ struct Shared {
     lines: Vec<CarrierLine>,
     database: Database,
     data_plane: Arc<dyn DataPlane>,
-    /// Held from looking what a key has used until its next call is kept, so that many at once can't all be the last.
-    turn: Mutex<()>,
     /// Held by the sweep that runs.
     sweeping: Mutex<()>,
+    /// The calls that are being dialled, until what came of it is kept.
+    dialling: Lock<BTreeSet<CallId>>,
 }
 
 impl Outbound {
@@ -104,29 +115,33 @@ impl Outbound {
         database: Database,
         data_plane: Arc<dyn DataPlane>,
     ) -> Self {
-        let (turn, sweeping) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Shared { options, lines, database, data_plane, turn, sweeping }))
+        let (sweeping, dialling) = (Mutex::default(), Lock::default());
+        Self(Arc::new(Shared { options, lines, database, data_plane, sweeping, dialling }))
     }
 
-    /// Sweeps now and then until told to stop, and settles what an earlier process left. `every` zero: only the first
-    /// time.
+    /// Sweeps now and then until told to stop, after it has found out about what an earlier process left. `every` zero:
+    /// only the first time.
     pub async fn keep_sweeping(self, every: Duration, stop: CancellationToken) {
-        let mut is_first = true;
+        let mut is_caught_up = false;
         loop {
+            let round = async {
+                if !is_caught_up {
+                    self.catch_up(self.left_open().await?);
+                    is_caught_up = true;
+                }
+                self.sweep(false).await
+            };
             let swept = tokio::select! {
                 () = stop.cancelled() => return,
-                swept = self.sweep(false, is_first) => swept,
+                swept = round => swept,
             };
             let wait = match swept {
                 Err(error) => {
                     tracing::warn!(%error, "silent calls can't be looked for now");
-                    if is_first { Duration::from_secs(1) } else { every.max(Duration::from_secs(1)) }
+                    if is_caught_up { every.max(Duration::from_secs(1)) } else { Duration::from_secs(1) }
                 }
                 Ok(_) if every.is_zero() => return,
-                Ok(_) => {
-                    is_first = false;
-                    every
-                }
+                Ok(_) => every,
             };
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -140,31 +155,41 @@ impl Outbound {
     }
 
     fn rule(&self) -> StaleRule {
-        StaleRule {
-            after: SignedDuration::try_from(self.0.options.stale_after).unwrap_or(SignedDuration::MAX),
-        }
+        let signed = |length| SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
+        let options = &self.0.options;
+        StaleRule { after: signed(options.stale_after), node_after: signed(options.node_after) }
     }
 
     /// The dial of a call, as it was or will be made.
     fn dial(&self, record: &CallRecord, line: &CarrierLine, machine: MachineDetection) -> Dial {
         let options = &self.0.options;
         let urls = line.urls.clone().unwrap_or_default();
-        let seconds = |length: Duration| u32::try_from(length.as_secs()).unwrap_or(u32::MAX).max(1);
-        let call = record.id.parse().ok();
-        let media = call.and_then(|call| self.0.data_plane.media_url(call, &record.agent));
-        Dial {
+        let mut dial = Dial {
             call: record.id.clone(),
             to: record.to.clone().unwrap_or_default(),
             from: record.from.clone().unwrap_or_default(),
-            ring_s: seconds(options.ring),
-            longest_s: seconds(options.longest),
+            ring_s: whole_seconds(options.ring),
+            longest_s: whole_seconds(options.longest),
             answer_url: answer_url(&urls.answer, record),
-            media_url: media.unwrap_or_default(),
+            media_url: String::new(),
             status_url: urls.status,
             machine,
             machine_url: urls.machine,
-        }
+        };
+        // The URL lets the carrier in for as long as the call is not given up, and no longer.
+        let age = Timestamp::now().duration_since(record.started_at);
+        let age = Duration::try_from(age).unwrap_or_default();
+        let holds = line.client.rest().settles_after(&dial).saturating_sub(age);
+        let call = record.id.parse().ok();
+        let media = call.and_then(|call| self.0.data_plane.media_url(call, &record.agent, holds));
+        dial.media_url = media.unwrap_or_default();
+        dial
     }
+}
+
+/// A length as carriers are told it: whole seconds, at least one.
+fn whole_seconds(length: Duration) -> u32 {
+    u32::try_from(length.as_secs()).unwrap_or(u32::MAX).max(1)
 }
 
 /// Where the carrier asks what to do with this call: who is to talk, and what they are told of it. It comes back signed,

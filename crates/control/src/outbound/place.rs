@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::request::{PlaceCall, PlacedCall, shown_number};
-use super::{CarrierLine, Outbound};
+use super::{CarrierLine, Outbound, whole_seconds};
 use crate::auth::Caller;
 use crate::problem::{Code, Mistake, Problem};
 
@@ -41,19 +41,19 @@ impl Outbound {
         asked: PlaceCall,
         key: Option<String>,
     ) -> Result<(Answer, bool), Problem> {
-        let is_keyed = key.is_some();
         let checked = self.checked(caller, &asked, key)?;
         let once = checked.once.clone();
-        let intent = {
-            let _turn = self.0.turn.lock().await;
-            let known = if is_keyed { self.0.database.recall(&once).await? } else { None };
-            match known {
-                Some(known) => known,
-                None => {
-                    let spent = self.0.database.spent(&once.owner, Timestamp::now()).await?;
-                    self.0.options.rules.allowance(spent).map_err(|refusal| refused(&refusal))?;
-                    self.0.database.intend(&checked.record, Some(&once)).await?
-                }
+        let quota = self.0.options.rules.quota(whole_seconds(self.0.options.longest));
+        let intent = match self.0.database.intend_within(&checked.record, Some(&once), quota).await? {
+            Ok(intent) => intent,
+            Err(refusal) => {
+                // Somebody may have got hold of the key: the operator is to see it.
+                tracing::warn!(
+                    owner = caller.owner,
+                    code = refusal.code(),
+                    "a limit of placed calls is reached"
+                );
+                return Err(refused(&refusal));
             }
         };
         match intent {
@@ -71,12 +71,18 @@ impl Outbound {
             Intent::New => {
                 tracing::info!(call = checked.record.id, to = checked.to.masked(), "a call is to be dialled");
                 let (outbound, machine) = (self.clone(), asked.machine_detection);
+                if let Ok(call) = checked.record.id.parse() {
+                    self.0.data_plane.expect(call, checked.record.custom.clone());
+                }
+                let dialling = self.is_dialling(&checked.record.id);
                 // A task of its own: whoever asked may hang up and must not cut the dial in two.
                 let dialled = tokio::spawn(async move {
                     let machine = machine.map_or(outbound.0.options.machine, Into::into);
                     let dial = outbound.dial(&checked.record, &checked.line, machine);
                     let dialled = checked.line.client.dial(&dial).await;
-                    outbound.outcome(checked, dialled).await
+                    let answer = outbound.outcome(checked, dialled).await;
+                    drop(dialling);
+                    answer
                 });
                 let fault =
                     |_| Problem::new(Code::Internal, "The call could not be dialled; the log says why.");
@@ -156,6 +162,9 @@ impl Outbound {
         let status = |status, reason, detail| Fact::Status { status, reason, detail };
         let (events, answer) = match dialled {
             Dialled::Taken { id, status: reached } => {
+                if let Ok(call) = record.id.parse() {
+                    self.0.data_plane.known_as(call, &record.carrier, &id);
+                }
                 let events = vec![
                     said(Witness::Carrier, Fact::CarrierCall { id }),
                     said(Witness::Carrier, status(reached, None, String::new())),
@@ -228,7 +237,11 @@ impl Outbound {
 fn refused(refusal: &Refusal) -> Problem {
     let code = Code::of_word(refusal.code()).unwrap_or(Code::Unprocessable);
     let problem = match refusal {
-        Refusal::Rate(_) | Refusal::Minutes(_) => Problem::new(code, refusal.to_string()),
+        Refusal::Rate(_)
+        | Refusal::Calls(_)
+        | Refusal::Minutes(_)
+        | Refusal::ServerCalls(_)
+        | Refusal::ServerMinutes(_) => Problem::new(code, refusal.to_string()),
         _ => Problem::of_mistakes(code, vec![Mistake::at("/to", refusal.to_string())]),
     };
     match refusal.retry_after_s() {

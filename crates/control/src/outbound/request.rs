@@ -113,8 +113,9 @@ impl PlaceCall {
         let mut mistakes = Vec::new();
         for (name, value) in &self.variables {
             let pointer = format!("/variables/{}", name.replace('~', "~0").replace('/', "~1"));
+            let name = &carriers::cleaned(name, VARIABLE_LENGTH + 1);
             let text = match value {
-                Value::String(text) => text.clone(),
+                Value::String(text) => carriers::cleaned(text, VARIABLE_LENGTH + 1),
                 Value::Number(_) | Value::Bool(_) => value.to_string(),
                 Value::Null | Value::Array(_) | Value::Object(_) => {
                     mistakes.push(Mistake::at(&pointer, "A variable is a text, a number, true or false."));

@@ -41,6 +41,10 @@ pub(crate) async fn place(
 ) -> Result<Response, Problem> {
     let caller = may(&control, &headers, Scope::Call).await?;
     let Json(asked) = body?;
+    if !control.store.health().writable {
+        let what = "There is no room on the server's disk to keep a call; ask again when there is.";
+        return Err(Problem::new(Code::Unavailable, what));
+    }
     let key = idempotency_key(&headers)?;
     let (answer, is_repeated) = control.outbound.place(&caller, asked, key).await?;
     Ok(answer.response(is_repeated))
@@ -69,8 +73,8 @@ pub(crate) async fn place_by_older_path(
 
 /// End a call
 ///
-/// A call that runs on this server ends by itself; another is ended by its carrier, where that can be done. A call that
-/// is over stays so, and the answer is 200 all the same.
+/// A call that runs on this server, or on another one that shares the database, ends by itself; any other is ended by
+/// its carrier, where that can be done. A call that is over stays so, and the answer is 200 all the same.
 #[utoipa::path(
     post, path = "/api/v1/calls/{id}/hangup", tag = "calls", security(("key" = [])),
     params(("id" = String, Path, description = "Our id of the call.", example = "call_01JD3V6W0Z8Q4T1F5N9R2X7KBM")),
@@ -111,5 +115,5 @@ pub(crate) async fn sweep(
         let what = "`dry_run` is true or false, and there is nothing else to say.";
         return Err(Problem::new(Code::InvalidParameters, what));
     };
-    Ok(Json(control.outbound.sweep(query.dry_run, false).await?))
+    Ok(Json(control.outbound.sweep(query.dry_run).await?))
 }

@@ -1,22 +1,17 @@
 //! The sweep: calls that show no sign of life are looked after, their carriers asked, and only then closed. Doing it
 //! again changes nothing more.
 
-use std::collections::BTreeMap;
-
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
-use records::{AfterAsking, CallRecord, EndReason, StaleStep, closed};
+use records::{AfterAsking, CallRecord, EndReason, Home, Signs, StaleStep, closed};
 use store::{CallId, DatabaseError, Which};
 use utoipa::ToSchema;
 
 use super::Outbound;
 use super::ask::Said;
-use super::settle::is_unsettled;
+use super::follow::{AT_ONCE, detail, is_unsettled};
+use super::homes::Homes;
 
-/// How many calls one sweep looks at. They are the oldest, so the next sweep sees others.
-const LOOKED_AT: u32 = 10_000;
-/// How many carriers' answers are waited for at once.
-const AT_ONCE: usize = 8;
 /// How many events are read at a time.
 const PAGE: u32 = 500;
 
@@ -57,91 +52,78 @@ pub struct SweptCall {
 }
 
 impl Outbound {
-    /// Looks after every call that is not over. `dry_run`: changes nothing and asks nobody. `is_first`: the process
-    /// has just begun, and what an earlier one left is asked after whatever its silence.
-    pub async fn sweep(&self, dry_run: bool, is_first: bool) -> Result<SweepReport, DatabaseError> {
+    /// Looks after every call that is not over. `dry_run`: changes nothing and asks nobody.
+    pub async fn sweep(&self, dry_run: bool) -> Result<SweepReport, DatabaseError> {
         let _sweeping = self.0.sweeping.lock().await;
         let at = Timestamp::now();
-        let live = self.0.data_plane.live();
-        let live: BTreeMap<CallId, Timestamp> =
-            live.into_iter().map(|alive| (alive.call, alive.seen)).collect();
-        let open = self.0.database.unfinished(at, LOOKED_AT).await?;
-        let looked_at = open.len();
-        let live = &live;
-        let swept = futures_util::stream::iter(open)
-            .map(|record| async move { self.sweep_one(&record, live, dry_run, is_first).await })
-            .buffered(AT_ONCE)
-            .collect::<Vec<_>>()
-            .await;
-        let mut calls = Vec::new();
-        for one in swept {
-            match one {
-                Ok(call) => calls.extend(call),
-                Err(error) => tracing::warn!(%error, "a silent call can't be looked after now"),
+        let homes = &self.homes().await?;
+        let (mut open, mut calls, mut after) = (0, Vec::new(), None);
+        loop {
+            let page = self.page(at, &mut after).await?;
+            if page.is_empty() {
+                break;
+            }
+            open += page.len();
+            let mut swept = futures_util::stream::iter(page)
+                .map(|record| async move { self.sweep_one(&record, homes, dry_run).await })
+                .buffered(AT_ONCE);
+            while let Some(one) = swept.next().await {
+                match one {
+                    Ok(call) => calls.extend(call),
+                    Err(error) => tracing::warn!(%error, "a silent call can't be looked after now"),
+                }
             }
         }
         let closed = calls.iter().filter(|call| call.done == "closed").count();
         metrics::counter!("trunkline_sweep_closed_total").increment(closed as u64);
         if !calls.is_empty() && !dry_run {
-            tracing::info!(open = looked_at, silent = calls.len(), closed, "silent calls were looked after");
+            tracing::info!(open, silent = calls.len(), closed, "silent calls were looked after");
         }
-        Ok(SweepReport { at, dry_run, open: looked_at, calls })
+        Ok(SweepReport { at, dry_run, open, calls })
     }
 
     async fn sweep_one(
         &self,
         record: &CallRecord,
-        live: &BTreeMap<CallId, Timestamp>,
+        homes: &Homes,
         dry_run: bool,
-        is_first: bool,
     ) -> Result<Option<SweptCall>, DatabaseError> {
         let Ok(id) = record.id.parse::<CallId>() else { return Ok(None) };
-        if live.contains_key(&id) {
-            return Ok(None);
+        let (rule, now, line) = (self.rule(), Timestamp::now(), self.line(&record.carrier));
+        let mut signs = Signs { last: None, home: homes.of(&[id]) };
+        if signs.home != Home::Alive && rule.silence(record, None, now) > rule.after {
+            signs.last = self.last_word(id).await?;
         }
-        if is_first && is_unsettled(record) && !dry_run {
-            self.settle_later(&record.id);
+        let mut step = rule.step(record, signs, now, line.is_some());
+        if step != StaleStep::Leave {
+            // It may live under the id of another of its folders.
+            signs.home = self.home(homes, id).await?;
+            step = rule.step(record, signs, now, line.is_some());
         }
-        let (rule, now) = (self.rule(), Timestamp::now());
-        let line = self.line(&record.carrier);
-        let mut last_sign = None;
-        if rule.silence(record, None, now) > rule.after {
-            last_sign = self.last_word(id).await?;
-        }
-        let step = rule.step(record, last_sign, now, line.is_some());
-        // Callbacks may have come while no process was there to take them.
-        let catches_up = is_first && step == StaleStep::Leave && !record.carrier_call_id.is_empty();
         let swept = |said: Option<String>, done, end_reason| SweptCall {
             id: record.id.clone(),
             carrier: record.carrier.clone(),
             status: record.status.as_str().to_owned(),
             age_s: now.duration_since(record.started_at).as_secs(),
-            silent_s: rule.silence(record, last_sign, now).as_secs(),
+            silent_s: rule.silence(record, signs.last, now).as_secs(),
             carrier_said: said,
             done,
             end_reason,
         };
         let said = match (step, line) {
+            (StaleStep::Leave, _) => return Ok(None),
             (StaleStep::Close, _) if dry_run => return Ok(Some(swept(None, "would_close", None))),
-            (StaleStep::AskCarrier | StaleStep::FindAtCarrier, _) if dry_run => {
-                return Ok(Some(swept(None, "would_ask", None)));
-            }
+            _ if dry_run => return Ok(Some(swept(None, "would_ask", None))),
             (StaleStep::AskCarrier, Some(line)) => self.look(line, record).await,
             (StaleStep::FindAtCarrier, Some(line)) => self.find(line, record).await?,
-            (StaleStep::Leave, Some(line)) if catches_up && !dry_run => {
-                let said = self.look(line, record).await;
-                self.follow(record, AfterAsking::Believe, said).await?;
-                return Ok(None);
-            }
-            (StaleStep::Close, _) => {
-                let reason = self.close(id, record).await?;
+            _ => {
+                let reason = self.close(id, record, signs.home).await?;
                 return Ok(Some(swept(None, "closed", reason)));
             }
-            _ => return Ok(None),
         };
-        let after = rule.after_asking(record, last_sign, now, said.word);
+        let after = rule.after_asking(record, signs, now, said.word);
         let words = said.words.clone();
-        let record = self.follow(record, after, Said { words: words.clone(), ..said }).await?;
+        let record = self.act(record, after, Said { words: words.clone(), ..said }).await?;
         let reason = record.as_ref().and_then(|record| record.end_reason);
         let done = match after {
             AfterAsking::Close(_) => "closed",
@@ -164,10 +146,14 @@ impl Outbound {
         }
     }
 
-    async fn close(&self, id: CallId, record: &CallRecord) -> Result<Option<EndReason>, DatabaseError> {
-        let reason = if is_unsettled(record) { EndReason::NeverDialled } else { EndReason::Stale };
-        let detail = "closed without a sign of life; its carrier can't be asked".to_owned();
-        let word = closed(Timestamp::now(), reason, detail);
+    async fn close(
+        &self,
+        id: CallId,
+        record: &CallRecord,
+        home: Home,
+    ) -> Result<Option<EndReason>, DatabaseError> {
+        let reason = if is_unsettled(record) { EndReason::NeverDialled } else { home.reason() };
+        let word = closed(Timestamp::now(), reason, detail(reason, "it can't be asked"));
         let applied = self.0.database.apply(&Which::Id(id), vec![word], None).await?;
         tracing::info!(call = record.id, reason = reason.as_str(), "a silent call is closed");
         Ok(applied.record.and_then(|record| record.end_reason))

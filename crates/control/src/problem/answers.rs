@@ -30,6 +30,7 @@ answers! {
     Unprocessable "422" "It is understood and can't be done.";
     TooMany "429" "More than is allowed in this time.";
     RangeNotSatisfiable "416" "The bytes that are asked for are not there.";
+    Storage "502" "The storage of recordings refuses us, or is not the one that the recording lies at.";
     Upstream "502" "The carrier was not reached, or refuses us.";
     ServerFault "500" "A fault inside the server; its log says more.";
     Unavailable "503" "Not now: the database does not answer, or the server is about to stop.";

@@ -56,6 +56,14 @@ codes! {
          /docs says what they may be.";
     MalformedBody "malformed_body" BAD_REQUEST "The body can't be read"
         "The body is no JSON, or not of the form that /docs gives. `detail` says where reading stopped.";
+    BadRequest "bad_request" BAD_REQUEST "The request can't be understood"
+        "The request is not of the form that this path takes. `detail` says more, where more is known.";
+    MissingSignature "missing_signature" BAD_REQUEST "There is no signature"
+        "Only a carrier or a vendor asks this path, and signs what it sends. This request was not signed, or has not the \
+         secret that is in the URL.";
+    WrongSignature "wrong_signature" FORBIDDEN "The signature does not fit"
+        "Where every request of the carrier is refused so, server.public_url or server.trusted_proxies is not what the \
+         carrier asks, or the auth token is another account's. Where single ones are, somebody knocks.";
     Unauthorized "unauthorized" UNAUTHORIZED "A key is needed"
         "The request has no key, or one that is unknown or withdrawn. Send one as `Authorization: Bearer <key>`.";
     Forbidden "forbidden" FORBIDDEN "The key may not do this"
@@ -70,6 +78,8 @@ codes! {
          `detail` says which, as far as that is known.";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "Not by this method"
         "The path exists and is not asked by this method. The header `Allow` lists those that are.";
+    TooSlow "too_slow" REQUEST_TIMEOUT "The request came too slowly"
+        "The body did not come at the pace that a request must have.";
     Conflict "conflict" CONFLICT "Not in this state"
         "What is asked can't be done in the state that things are in. `detail` says which.";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "The body is too large"
@@ -110,10 +120,30 @@ codes! {
         "The first request of this `Idempotency-Key` has no answer yet. Ask again with the same key.";
     TooManyCalls "too_many_calls" TOO_MANY_REQUESTS "Too many calls within a minute"
         "The key has placed as many calls within a minute as outbound.calls_per_minute allows.";
+    TooManyCallsToday "too_many_calls_today" TOO_MANY_REQUESTS "Too many calls within a day"
+        "The key has placed as many calls within a day as outbound.calls_per_day allows.";
     TooManyMinutes "too_many_minutes" TOO_MANY_REQUESTS "Too many minutes within a day"
-        "The key's calls took as many minutes within a day as outbound.minutes_per_day allows.";
+        "The key's calls took as many minutes within a day as outbound.minutes_per_day allows. A call that is not over \
+         counts as long as it may become, outbound.max_call_ms.";
+    ServerCallsUsed "server_calls_used" TOO_MANY_REQUESTS "The server's calls of the day are used up"
+        "All keys together have placed as many calls within a day as outbound.whole_server.calls_per_day allows.";
+    ServerMinutesUsed "server_minutes_used" TOO_MANY_REQUESTS "The server's minutes of the day are used up"
+        "All keys' calls together took as many minutes within a day as outbound.whole_server.minutes_per_day allows. A \
+         call that is not over counts as long as it may become, outbound.max_call_ms.";
+    UpgradeNeeded "upgrade_needed" UPGRADE_REQUIRED "This path is a WebSocket"
+        "The path is asked with an upgrade to a WebSocket and by nothing else.";
     TooManyRequests "too_many_requests" TOO_MANY_REQUESTS "Too many requests"
-        "More was asked than is allowed in this time. Wait as long as `Retry-After` says.";
+        "The key has asked more often than api.requests_per_minute allows (the header `RateLimit` tells what is left), or \
+         too many requests of the address were refused. Wait as long as `Retry-After` says.";
+    HeadTooLarge "head_too_large" REQUEST_HEADER_FIELDS_TOO_LARGE "The head is too large"
+        "The request's headers and path are larger than a request may have.";
+    CallErased "call_erased" CONFLICT "The call is erased"
+        "Nothing of the call is left but its id, its times and its state, so there is nothing to be held.";
+    StorageFault "storage_fault" BAD_GATEWAY "The storage of recordings can't be used"
+        "The recording lies in a bucket or folder that refuses the configured key, or that is not the configured one: \
+         `detail` says which. The operator looks at recording.url, recording.region and the key.";
+    StorageUnavailable "storage_unavailable" SERVICE_UNAVAILABLE "The storage of recordings does not answer"
+        "The recording lies in a bucket or folder that does not answer now. Ask again after `Retry-After`.";
     Internal "internal" INTERNAL_SERVER_ERROR "A fault inside the server"
         "The request is not at fault. The server's log says more under the `request_id`.";
     DatabaseUnavailable "database_unavailable" SERVICE_UNAVAILABLE "The database does not answer"

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for code")]
 
+mod alerts;
 mod calls;
 mod document;
 mod events;
+mod jobs;
 mod place;
 mod recording;

@@ -5,43 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::{
-    Access, Alive, CallbackSecrets, Control, DataPlane, Door, Heartbeat, Outbound, OutboundOptions, router,
+    Access, Alerts, CallbackSecrets, Control, Door, Heartbeat, NoCalls, Outbound, OutboundOptions, router,
 };
 use jiff::{SignedDuration, Timestamp};
-use records::{AnsweredBy, CallEvent, CallRecord, CallStatus, Direction, EndReason, Fact, Witness};
+use records::{CallEvent, CallRecord, CallStatus, Direction, EndReason, Fact, Witness};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
-use store::{CallId, Database, DatabaseOptions, Store, Which};
+use store::{CallId, Database, DatabaseOptions, Fault, NoFault, Options, Store, Which};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
-
-struct Plane;
-
-impl DataPlane for Plane {
-    fn mode(&self) -> String {
-        "echo".to_owned()
-    }
-    fn calls(&self) -> usize {
-        1
-    }
-    fn max_calls(&self) -> usize {
-        2
-    }
-    fn is_draining(&self) -> bool {
-        false
-    }
-    fn live(&self) -> Vec<Alive> {
-        Vec::new()
-    }
-    fn end(&self, _: CallId) -> bool {
-        false
-    }
-    fn answered_by(&self, _: CallId, _: AnsweredBy) -> bool {
-        false
-    }
-}
 
 /// A running server.
 pub(crate) struct Place {
@@ -61,10 +35,10 @@ pub(crate) async fn control(data: &std::path::Path) -> Control {
     Control {
         store: Store::open(data).unwrap(),
         access: Access::new(Door::Open, None, database.clone()),
-        outbound: Outbound::new(OutboundOptions::default(), Vec::new(), database.clone(), Arc::new(Plane)),
+        outbound: Outbound::new(OutboundOptions::default(), Vec::new(), database.clone(), Arc::new(NoCalls)),
         callbacks: CallbackSecrets::default(),
         database,
-        data_plane: Arc::new(Plane),
+        data_plane: Arc::new(NoCalls),
         vendors: None,
         heartbeat: Heartbeat::start(|| {}),
         recorder: None,
@@ -74,10 +48,17 @@ pub(crate) async fn control(data: &std::path::Path) -> Control {
 
 impl Place {
     pub(crate) async fn new() -> Self {
+        Self::with(NoFault, &Alerts::default()).await
+    }
+
+    /// The same with a disk that does as it is told, and with alerts.
+    pub(crate) async fn with(fault: impl Fault + 'static, alerts: &Alerts) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let control = control(data.path()).await;
+        let store =
+            Store::open_with(&data.path().join("calls"), Options::default(), Box::new(fault)).unwrap();
+        let control = Control { store, ..control(data.path()).await };
         let (store, database, stop) = (control.store.clone(), control.database.clone(), control.stop.clone());
-        let router = router(control, OpenApi::default());
+        let router = alerts.show_on(router(control, OpenApi::default()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let until = stop.clone().cancelled_owned();
@@ -89,6 +70,10 @@ impl Place {
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
         self.client.get(format!("http://{}{path}", self.address))
+    }
+
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder {
+        self.client.post(format!("http://{}{path}", self.address))
     }
 
     pub(crate) fn head(&self, path: &str) -> RequestBuilder {

@@ -110,7 +110,7 @@ async fn it_says_why_there_is_none() {
     place.flush().await;
     std::fs::remove_file(place.store.folder(id(5)).join("recording.wav")).unwrap();
     let (_, problem) = place.json(&path(5)).await;
-    assert!(problem["detail"].as_str().unwrap().contains("erased"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("took it away"), "{problem}");
     // What lies there is no file of ours.
     begin(&place, 6).finish(over(6));
     place.flush().await;

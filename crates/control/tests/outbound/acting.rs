@@ -132,7 +132,7 @@ async fn a_call_is_ended_where_it_is() {
     scene.plane.live.lock().unwrap().push(alive);
     let (_, said) = scene.post(&path, "", None).await;
     assert_eq!(said["by"], "server");
-    assert_eq!(*scene.plane.ended.lock().unwrap(), [alive.call]);
+    assert_eq!(*scene.plane.ended.lock().unwrap(), [(alive.call, EndReason::Operator)]);
 
     scene.plane.live.lock().unwrap().clear();
     let sid = body["carrier_call_id"].as_str().unwrap();

@@ -9,6 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
 use jiff::Timestamp;
+use records::CallRecord;
 use serde_json::{Value, json};
 
 /// The account's id and token.
@@ -34,6 +35,8 @@ struct Book {
     calls: BTreeMap<String, Value>,
     mood: Option<Mood>,
     looks: usize,
+    /// How often Exotel's list was asked for.
+    searches: usize,
     hang_ups: Vec<String>,
 }
 
@@ -49,6 +52,8 @@ impl Fake {
         let router = Router::new()
             .route(calls, post(dial).get(list))
             .route(call, get(look).post(update))
+            .route("/v1/Accounts/{account}/Calls.json", get(exotel_list))
+            .route("/v1/Accounts/{account}/Calls/{call}", get(exotel_look).post(exotel_dial))
             .with_state(self.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -68,8 +73,28 @@ impl Fake {
         self.0.lock().unwrap().looks
     }
 
+    pub(crate) fn searches(&self) -> usize {
+        self.0.lock().unwrap().searches
+    }
+
     pub(crate) fn hang_ups(&self) -> Vec<String> {
         self.0.lock().unwrap().hang_ups.clone()
+    }
+
+    /// A call that it knows, over; what it took and cost once that is known.
+    pub(crate) fn tells(&self, sid: &str, duration: Option<&str>, price: Option<&str>) {
+        let mut call = call_body(sid, "completed", &BTreeMap::new());
+        (call["duration"], call["price"]) = (json!(duration), json!(price));
+        self.0.lock().unwrap().calls.insert(sid.to_owned(), call);
+    }
+
+    /// A call of Twilio's that was made for this dial, in this state.
+    pub(crate) fn made(&self, sid: &str, status: &str, dial: &CallRecord) {
+        let [to, from] = [&dial.to, &dial.from].map(|number| number.clone().unwrap_or_default());
+        let mut call = call_body(sid, status, &[("To".to_owned(), to), ("From".to_owned(), from)].into());
+        let at = dial.started_at.to_zoned(jiff::tz::TimeZone::UTC);
+        call["date_created"] = json!(jiff::fmt::rfc2822::to_string(&at).unwrap());
+        self.0.lock().unwrap().calls.insert(sid.to_owned(), call);
     }
 
     /// A call that it knows, in this state.
@@ -127,6 +152,32 @@ async fn update(State(fake): State<Fake>, Path((_, call)): Path<(String, String)
         Some(call) => Json(call.clone()).into_response(),
         None => missing(),
     }
+}
+
+/// Exotel's list, which shows no call that goes on.
+async fn exotel_list(State(fake): State<Fake>) -> Json<Value> {
+    fake.0.lock().unwrap().searches += 1;
+    Json(json!({ "Metadata": { "Total": 0 }, "Calls": [] }))
+}
+
+async fn exotel_look(State(fake): State<Fake>, Path((_, call)): Path<(String, String)>) -> Response {
+    let mut book = fake.0.lock().unwrap();
+    book.looks += 1;
+    let sid = call.trim_end_matches(".json").to_owned();
+    match book.calls.get(&sid) {
+        Some(call) => Json(json!({ "Call": { "Sid": sid, "Status": call["status"] } })).into_response(),
+        None => {
+            let body = json!({ "RestException": { "Status": 404, "Message": "no such call" } });
+            (StatusCode::NOT_FOUND, Json(body)).into_response()
+        }
+    }
+}
+
+/// Takes a dial and loses the answer.
+async fn exotel_dial(State(fake): State<Fake>, body: String) -> Response {
+    let form = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    fake.0.lock().unwrap().dials.push(form);
+    (StatusCode::BAD_GATEWAY, "<html>").into_response()
 }
 
 fn missing() -> Response {

@@ -5,5 +5,10 @@
 mod acting;
 mod callbacks;
 mod carrier;
+mod details;
+mod doors;
+mod late;
+mod limits;
+mod nodes;
 mod scene;
 mod stale;

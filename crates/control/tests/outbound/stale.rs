@@ -1,9 +1,12 @@
 //! The sweep: living calls are left, dead ones closed, and the carrier is believed.
 
+use std::time::Duration;
+
 use control::Alive;
 use jiff::Timestamp;
 use records::{CallStatus, EndReason};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::scene::{Scene, rules};
 
@@ -71,6 +74,7 @@ async fn what_an_earlier_process_left_is_asked_after_at_once() {
     let scene = Scene::new(rules()).await;
     let missed = scene.old_call(1, 2, "CA1").await;
     scene.carrier.knows("CA1", "completed");
-    scene.outbound.sweep(false, true).await.unwrap();
-    assert_eq!(scene.record(&missed.to_string()).await.status, CallStatus::Completed);
+    scene.outbound.clone().keep_sweeping(Duration::ZERO, CancellationToken::new()).await;
+    let record = scene.until(&missed.to_string(), |record| record.status.is_final()).await;
+    assert_eq!(record.status, CallStatus::Completed);
 }

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use call::{Event, Input, Output, Tick, ToCarrier};
+use records::EndReason;
 use tokio::time::Instant;
 
 use super::CallTask;
+use crate::handover::Handover;
+use crate::sessions::key;
 use crate::trace;
 use crate::vendors::{Unheard, Vendors};
 
@@ -58,6 +61,7 @@ impl CallTask {
                     self.ended = Some(reason);
                     self.take_notes();
                     self.vendors = Vendors::new();
+                    self.hand_on(reason);
                     self.keeper.finish(reason, detail, at);
                     None
                 }
@@ -70,6 +74,21 @@ impl CallTask {
                 self.gateway.metrics.cleared(decided.elapsed());
             }
             self.sent(sent);
+        }
+    }
+
+    /// Has the carrier find out to whom, where the agent handed the call on. Before the socket is closed: the carrier asks
+    /// at once.
+    fn hand_on(&mut self, reason: EndReason) {
+        let (session, record) = (&self.seat.session, self.keeper.record());
+        let Some(target) = record.transfer.clone().filter(|_| reason == EndReason::Transferred) else {
+            return;
+        };
+        let handover = Handover { id: session.id, agent: self.agent.clone(), target };
+        // The carrier asks under its own id, which the URL may have had another for.
+        let key = key(session.carrier, &record.carrier_call_id);
+        if self.gateway.hand_on(key, session.carrier.asks_what_follows(), handover) {
+            self.keeper.lives_on();
         }
     }
 
@@ -100,6 +119,15 @@ impl CallTask {
         Some(unheard.lost())
     }
 
+    /// The caller was told or asked, and the speech-to-speech agent has its turn. Gives what the core is to be told
+    /// when it can't be reached.
+    fn open_agent(&mut self) -> Option<Input> {
+        let (agent, rate) = (&self.agent, self.carrier.rate);
+        let unheard = self.vendors.converse_now(agent, rate, self.keeper.record()).err()?;
+        tracing::error!(?unheard, "the agent can't be opened");
+        Some(unheard.told(agent))
+    }
+
     /// Puts what vendors noted into the record.
     pub(super) fn take_notes(&mut self) {
         for (when, note) in self.vendors.notes() {
@@ -122,6 +150,7 @@ impl CallTask {
                 }
             }
             Event::AgentReplaced => return self.replace_agent(),
+            Event::Consent { .. } if self.agent.settings.asks_first() => return self.open_agent(),
             Event::CarrierDelay { carrier_us, .. } => {
                 self.gateway.metrics.carrier(Duration::from_micros(*carrier_us));
             }

@@ -95,7 +95,9 @@ impl CallTask {
         }
     }
 
-    async fn started(&mut self, start: Box<StreamStart>) {
+    async fn started(&mut self, mut start: Box<StreamStart>) {
+        // What whoever placed the call says of it goes before what came over the line.
+        start.custom.extend(std::mem::take(&mut self.seat.variables));
         let record = self.keeper.record_mut();
         // The URL may name the call by an id of the operator's; reports come under the carrier's own.
         if let Some(call) = &start.call {

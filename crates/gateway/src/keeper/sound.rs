@@ -4,8 +4,9 @@ use audio::{SampleRate, StereoRecorder};
 use call::{Consent, RecordState, Settings, Tick};
 use store::CallFiles;
 
-/// How much audio a piece of the recording holds as a rule, in microseconds.
-const PIECE_MICROS: u64 = 130_000;
+/// How much audio a piece of the recording holds at most as a rule, in microseconds: a round's, and what a frame that
+/// came late adds.
+const PIECE_MICROS: u64 = 180_000;
 
 /// Both sides of a call on their way to the store.
 pub(super) struct Sound {

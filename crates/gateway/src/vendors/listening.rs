@@ -106,12 +106,15 @@ impl Vendors {
             self.partner = Partner::Absent("this agent has no speech-to-speech vendor".to_owned());
             return Ok(());
         };
+        let call = call.map(facts).unwrap_or_default();
+        let filled = agent.settings.filled(&call.custom);
+        let settings = filled.as_ref().unwrap_or(&agent.settings);
         let spec = ConverseSpec {
-            call: call.map(facts).unwrap_or_default(),
+            call,
             rate,
             language: agent.language.clone(),
-            system: agent.settings.prompt.clone(),
-            greeting: agent.settings.greeting.clone(),
+            system: settings.prompt.clone(),
+            greeting: settings.greeting.clone(),
             tools: agent.settings.tools.offered(),
         };
         match vendor.open(&spec, self.answers()) {

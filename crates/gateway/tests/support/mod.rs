@@ -32,7 +32,7 @@ pub struct Server {
     pub address: SocketAddr,
     pub store: Store,
     pub stop: CancellationToken,
-    data: TempDir,
+    pub data: TempDir,
 }
 
 /// An agent that needs no vendor.

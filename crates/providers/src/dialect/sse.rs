@@ -1,5 +1,5 @@
 //! Server-sent events out of bytes that are cut anywhere, after the HTML standard's "event stream" format. Pure.
-//! Only what vendors use is kept: `event` and `data`; `id` and `retry` are for reconnecting, which no model does.
+//! What is used is kept: `event`, `data`, and `id`, which no model sends and a stream that is gone on with does.
 
 use call::{Fault, FaultClass};
 
@@ -18,6 +18,9 @@ pub struct SseDecoder {
     event: String,
     data: String,
     has_data: bool,
+    id: String,
+    /// The id of the last event that was complete.
+    last_id: String,
 }
 
 impl SseDecoder {
@@ -60,6 +63,12 @@ impl SseDecoder {
         self.end_line(&mut take)
     }
 
+    /// The `id:` of the last whole event, one without data too; empty when there was none. It is where to go on when the
+    /// stream breaks.
+    pub fn last_id(&self) -> &str {
+        &self.last_id
+    }
+
     fn keep(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         if self.line.len() + self.data.len() + bytes.len() > LONGEST_EVENT {
             return Err(Fault::new(FaultClass::Garbage, "an event of its stream is longer than 1 MiB"));
@@ -74,6 +83,7 @@ impl SseDecoder {
         self.begun = true;
         let line = String::from_utf8_lossy(bytes.strip_prefix(mark).unwrap_or(&bytes));
         if line.is_empty() {
+            self.last_id.clone_from(&self.id);
             let (event, data) = (std::mem::take(&mut self.event), std::mem::take(&mut self.data));
             if std::mem::take(&mut self.has_data) {
                 take(&event, &data)?;
@@ -97,6 +107,7 @@ impl SseDecoder {
                 }
                 self.data.push_str(value);
             }
+            "id" => value.clone_into(&mut self.id),
             // A comment has an empty name.
             _ => {}
         }
@@ -149,6 +160,19 @@ mod tests {
             let expected = [event("a", "1\n2"), event("", ""), event("", " x")];
             assert_eq!(decode(&[text.as_bytes()]), expected, "{end:?}");
         }
+    }
+
+    #[test]
+    fn an_id_counts_once_its_event_is_whole() {
+        let mut decoder = SseDecoder::new();
+        let mut push = |text: &str| {
+            decoder.push(text.as_bytes(), |_, _| Ok(())).unwrap();
+            decoder.last_id().to_owned()
+        };
+        assert_eq!(push("id: 7\n"), "");
+        assert_eq!(push("\n"), "7", "one without data counts too");
+        assert_eq!(push("id: 8\ndata: x\n"), "7");
+        assert_eq!(push("\ndata: y\n\n"), "8");
     }
 
     #[test]

@@ -259,13 +259,23 @@ impl Net {
         request: HttpRequest,
         within: Duration,
     ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Fault> {
+        self.fetch_up_to(4 * REFUSAL_BYTES, request, within).await
+    }
+
+    /// The same with at most `most` bytes of the body; one that is longer is a fault.
+    pub async fn fetch_up_to(
+        &self,
+        most: usize,
+        request: HttpRequest,
+        within: Duration,
+    ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Fault> {
         let by = Instant::now() + within;
         let request = build(&self.requests, request)?;
         let sent = timeout_at(by, self.requests.execute(request)).await.map_err(|_| Fault::slow())?;
         let response = sent.map_err(network_fault)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut answer = Answered { response, injected: None, pieces: 0 };
-        let body = answer.body(4 * REFUSAL_BYTES, by).await?;
+        let body = answer.body(most, by).await?;
         Ok((status, headers, body))
     }
 }

@@ -5,6 +5,7 @@
 
 pub(super) mod events;
 pub(super) mod format;
+mod memory;
 pub(super) mod order;
 mod response;
 mod session;

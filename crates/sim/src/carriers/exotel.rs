@@ -5,8 +5,9 @@ mod access;
 mod body;
 mod calls;
 mod life;
+mod passthru;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use axum::Router;
@@ -15,9 +16,12 @@ use jiff::Timestamp;
 
 use super::World;
 
-/// Calls by their ids.
+/// Calls by their ids, and which of them have a media socket.
 #[derive(Debug, Default)]
-pub(super) struct ExotelCalls(Mutex<BTreeMap<String, ExotelCall>>);
+pub(super) struct ExotelCalls {
+    calls: Mutex<BTreeMap<String, ExotelCall>>,
+    streams: Mutex<BTreeSet<String>>,
+}
 
 /// One call.
 #[derive(Debug, Clone)]
@@ -60,7 +64,7 @@ struct News {
 
 impl ExotelCalls {
     fn calls(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, ExotelCall>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, sid: &str, change: impl FnOnce(&mut ExotelCall)) {
@@ -71,10 +75,21 @@ impl ExotelCalls {
 
     /// Media sockets that are open.
     fn streams(&self) -> usize {
-        let is_live = |call: &&ExotelCall| {
-            call.answered.is_some() && call.ended.is_none() && matches!(call.mode, Mode::Bot(_))
-        };
-        self.calls().values().filter(is_live).count()
+        self.open().len()
+    }
+
+    /// Whether a call gets one, where the account may have so many.
+    fn opens(&self, sid: &str, most: u32) -> bool {
+        let mut open = self.open();
+        open.len() < most as usize && open.insert(sid.to_owned())
+    }
+
+    fn closes(&self, sid: &str) {
+        self.open().remove(sid);
+    }
+
+    fn open(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::Notify;
 
+use crate::phone::PhoneEvent;
+
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
@@ -42,6 +44,11 @@ pub enum What {
         /// The number that it shows.
         from: String,
     },
+    /// A moment of a call that is known from outside while it is there: to act in it.
+    Moment {
+        /// Which.
+        moment: Moment,
+    },
     /// A callback was sent.
     Callback {
         /// Which: `initiated`, `ringing`, `answered`, `completed`, `amd`, `recording`, `terminal`.
@@ -76,6 +83,37 @@ pub enum What {
     },
 }
 
+/// A moment of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moment {
+    /// The answer to the request to dial goes out.
+    Answers,
+    /// A callback of this kind goes out.
+    Sends(String),
+    /// The media socket is open.
+    Connected,
+    /// The person begins to hear the agent.
+    Heard,
+    /// The server has what waits to be heard dropped.
+    Cleared,
+    /// The person has hung up, and the server was told.
+    Stopped,
+}
+
+impl Moment {
+    /// The moment that something which happens to the phone is.
+    pub(super) const fn of(event: &PhoneEvent) -> Option<Self> {
+        match event {
+            PhoneEvent::Connected { .. } => Some(Self::Connected),
+            PhoneEvent::AgentSpeaks { .. } => Some(Self::Heard),
+            PhoneEvent::Cleared { .. } => Some(Self::Cleared),
+            PhoneEvent::Stopped { .. } => Some(Self::Stopped),
+            _ => None,
+        }
+    }
+}
+
 /// What happened so far. Cheap to clone: all clones see the same.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger(Arc<Book>);
@@ -91,6 +129,11 @@ impl Ledger {
     pub fn note(&self, carrier: &'static str, call: &str, what: What) {
         self.lock().push(Entry { at: Timestamp::now(), carrier, call: call.to_owned(), what });
         self.0.changed.notify_waiters();
+    }
+
+    /// Writes a moment of a call down.
+    pub(super) fn moment(&self, carrier: &'static str, call: &str, moment: Moment) {
+        self.note(carrier, call, What::Moment { moment });
     }
 
     /// All lines so far.

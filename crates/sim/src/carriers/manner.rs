@@ -24,6 +24,10 @@ pub enum Person {
     Talks,
     /// Answers, says nothing and stays for so many milliseconds.
     Silent(u64),
+    /// Answers and talks over the agent.
+    Interrupts,
+    /// Answers; after so many milliseconds the line breaks, without a goodbye.
+    Vanishes(u64),
     /// Talks to somebody else: busy.
     Busy,
     /// Does not answer.
@@ -106,7 +110,7 @@ pub enum Lost {
 
 /// Ends of numbers that have a meaning: the last four digits, and what comes of them, for people. Any other number is
 /// answered by somebody who talks.
-pub const NUMBERS: [(&str, &str); 28] = [
+pub const NUMBERS: [(&str, &str); 30] = [
     ("9001", "busy"),
     ("9002", "does not answer"),
     ("9003", "can't be reached: the call fails"),
@@ -116,6 +120,8 @@ pub const NUMBERS: [(&str, &str); 28] = [
     ("9007", "answers and says nothing for 20 s"),
     ("9008", "talks; who it is can't be told"),
     ("9009", "stays in the carrier's queue"),
+    ("9010", "answers and talks over the agent"),
+    ("9041", "answers; the line breaks after 2 s"),
     ("9011", "callbacks come after the end, the wrong way round"),
     ("9012", "each callback comes twice"),
     ("9013", "each callback comes 3 s late"),
@@ -155,6 +161,8 @@ impl Manner {
             "9007" => person(Person::Silent(20_000)),
             "9008" => person(Person::Unknown),
             "9009" => person(Person::Queued),
+            "9010" => person(Person::Interrupts),
+            "9041" => person(Person::Vanishes(2_000)),
             "9011" => callbacks(Callbacks { reversed: true, ..none }),
             "9012" => callbacks(Callbacks { twice: true, ..none }),
             "9013" => callbacks(Callbacks { late_ms: 3_000, ..none }),

@@ -12,6 +12,8 @@ const SPEECH: &[u8] = include_bytes!("../../../audio/tests/fixtures/speech.wav")
 /// How long a machine speaks before it beeps, at most.
 const MACHINE_SPEAKS: Duration = Duration::from_millis(1_500);
 const BEEP: Duration = Duration::from_millis(400);
+/// How long somebody listens before they talk over the agent.
+const INTERRUPTS: Duration = Duration::from_millis(400);
 /// How long a machine or a fax stays.
 const RECORDS: Duration = Duration::from_secs(6);
 
@@ -31,12 +33,29 @@ pub(super) fn steps(person: Person, settings: &Settings, rate: SampleRate) -> Ve
             let tone = Speech { label: "fax".to_owned(), pcm: audio::tone(rate, 2_100.0, 2_600, -12.0) };
             vec![Step::SayNow(tone), Step::Wait(RECORDS)]
         }
-        _ => {
-            let speech = settings.speech.clone().unwrap_or_else(built_in);
-            let pcm = resampled(&speech.pcm, rate).into();
-            vec![Step::Say(Speech { label: speech.label, pcm })]
+        Person::Interrupts => {
+            let speech = said(settings, rate);
+            vec![Step::BargeIn { speech, after: INTERRUPTS }]
         }
+        // The line breaks long before that.
+        Person::Vanishes(ms) => vec![Step::Wait(Duration::from_millis(ms) + RECORDS)],
+        _ => vec![Step::Say(said(settings, rate))],
     }
+}
+
+/// Comes when the line of somebody breaks whose line does.
+pub(super) async fn vanishes(person: Person) {
+    match person {
+        Person::Vanishes(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
+        _ => std::future::pending().await,
+    }
+}
+
+/// What somebody says.
+fn said(settings: &Settings, rate: SampleRate) -> Speech {
+    let speech = settings.speech.clone().unwrap_or_else(built_in);
+    let pcm = resampled(&speech.pcm, rate).into();
+    Speech { label: speech.label, pcm }
 }
 
 /// How long until a machine has beeped.

@@ -9,7 +9,7 @@ use http_body_util::Full;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{Callbacks, Ledger, Lost, What};
+use super::{Callbacks, Ledger, Lost, Moment, What};
 use crate::webhook::{Account, Detour};
 use crate::wire::{self, Along, Target};
 
@@ -35,6 +35,15 @@ pub(super) enum Sender {
     Twilio(Box<Account>),
     /// `multipart/form-data`, or JSON where it was asked for; not signed.
     Exotel { json: bool, detour: Option<Detour>, body: fn(&[(String, String)]) -> serde_json::Value },
+}
+
+impl Sender {
+    const fn carrier(&self) -> &'static str {
+        match self {
+            Self::Twilio(_) => "twilio",
+            Self::Exotel { .. } => "exotel",
+        }
+    }
 }
 
 /// The callbacks of one call.
@@ -94,22 +103,23 @@ async fn send(sender: &Sender, manner: Callbacks, ledger: &Ledger, call: &str, c
         tokio::time::sleep(Duration::from_millis(manner.late_ms)).await;
     }
     for _ in 0..if manner.twice { 2 } else { 1 } {
-        let (carrier, status) = match sender {
+        ledger.moment(sender.carrier(), call, Moment::Sends(callback.kind.to_owned()));
+        let status = match sender {
             Sender::Twilio(account) => {
                 let mut account = account.clone();
                 if manner.forged {
                     account.auth_token = Some(FORGED.into());
                 }
                 let answer = account.send(&callback.url, callback.is_get, &callback.form, PATIENCE).await;
-                ("twilio", answer.ok().map(|answer| answer.status))
+                answer.ok().map(|answer| answer.status)
             }
             Sender::Exotel { json, detour, body } => {
-                ("exotel", send_plain(*json, detour.as_ref(), *body, &callback).await)
+                send_plain(*json, detour.as_ref(), *body, &callback).await
             }
         };
         let Callback { kind, url, form, .. } = &callback;
         let (kind, url, form) = ((*kind).to_owned(), url.clone(), form.clone());
-        ledger.note(carrier, call, What::Callback { kind, url, form, status });
+        ledger.note(sender.carrier(), call, What::Callback { kind, url, form, status });
     }
 }
 
@@ -122,6 +132,15 @@ async fn send_plain(
     let url = detour.map_or_else(|| callback.url.clone(), |detour| detour.reached(&callback.url));
     let target = Target::parse(&url).ok()?;
     let path = target.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    if callback.is_get {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&callback.form).finish();
+        let request = http::Request::get(format!("{path}{separator}{query}")).body(Full::default()).ok()?;
+        return wire::exchange(&target, Along::default(), request, PATIENCE)
+            .await
+            .ok()
+            .map(|answer| answer.status);
+    }
     let (content_type, body) = if json {
         ("application/json".to_owned(), body(&callback.form).to_string())
     } else {
@@ -135,7 +154,7 @@ async fn send_plain(
 }
 
 /// RFC 7578.
-fn multipart(form: &[(String, String)]) -> (String, String) {
+pub(crate) fn multipart(form: &[(String, String)]) -> (String, String) {
     let boundary = "------------------------d74496d66958873e";
     let mut body = String::new();
     for (name, value) in form {

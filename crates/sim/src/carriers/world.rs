@@ -52,6 +52,22 @@ pub struct ExotelAccount {
     pub token: SecretString,
     /// What a flow (`Url` of a call) does.
     pub flow: Flow,
+    /// Whom the Passthru applet behind a flow's Voicebot tells.
+    pub passthru: Option<Passthru>,
+    /// How many media sockets may be open; a call beyond that gets none.
+    pub streams: u32,
+    /// Whether lists show calls that go on. Exotel's page on them has said that they do not, and has named their states
+    /// among those that can be asked for.
+    pub lists_running: bool,
+}
+
+/// A Passthru applet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passthru {
+    /// Whom it tells.
+    pub url: String,
+    /// Whether the stream's fields are one text of JSON; else they have bracketed keys.
+    pub as_json: bool,
 }
 
 /// What Exotel's flow does with a call that is given to it.
@@ -100,6 +116,9 @@ impl Default for Settings {
                 key: "key".to_owned(),
                 token: "token".into(),
                 flow: Flow::Elsewhere,
+                passthru: None,
+                streams: 100,
+                lists_running: false,
             },
             pace: Pace::default(),
             speech: None,

@@ -99,14 +99,15 @@ fn voice(frames: &[[i16; FRAME]], gate_db: f32) -> Vec<f32> {
         .collect()
 }
 
-/// The first frame at which speech that began has lasted long enough, with a frame taken for 20 ms of voice.
+/// The first frame at which speech that began has lasted long enough, with a frame taken for 20 ms of voice. The line is
+/// quiet, so it is the lower threshold that counts.
 fn interrupts(scores: &[f32], turn: &Turn, wanted_ms: u64) -> Option<usize> {
     let mut gathered_ms = 0u64;
     let mut began_ms = None;
     for (frame, score) in scores.iter().enumerate() {
         let now_ms = (frame as u64 + 1) * 20;
         match began_ms {
-            None if *score >= turn.start_threshold => {
+            None if *score >= turn.quiet_threshold => {
                 gathered_ms += 20;
                 if gathered_ms >= turn.min_speech_ms {
                     began_ms = Some(now_ms - gathered_ms);

@@ -10,6 +10,7 @@ mod drive;
 mod echo;
 mod latencies;
 mod line;
+mod posts;
 mod talk;
 mod webhook;
 
@@ -18,5 +19,6 @@ pub use drive::{Caller, Effort, LoadError, Moment, Plan, drive};
 pub use echo::Echoed;
 pub use latencies::Latencies;
 pub use line::Outbox;
+pub use posts::{Post, post_at_rate};
 pub use talk::{Talker, Timing, Told};
 pub use webhook::{Asked, ask_at_rate};

@@ -35,10 +35,13 @@ pub struct Told {
     pub answers: Latencies,
     /// Questions that were asked.
     pub questions: usize,
-    /// From the frame with which the speech was long enough to interrupt to the clear.
+    /// From the frame with which the speech was long enough to interrupt to the clear; nothing for a clear that came
+    /// before it.
     pub clears: Latencies,
-    /// Interruptions that were tried.
+    /// Interruptions that were tried: the caller began to speak while the agent was heard.
     pub interruptions: usize,
+    /// How many of the clears came before the speech was long enough: the recogniser's words interrupt too.
+    pub early: usize,
     /// How much later than paced each chunk came.
     pub lateness: Latencies,
     /// Silences inside an utterance.
@@ -54,6 +57,7 @@ impl Told {
         self.questions += other.questions;
         self.clears.extend(&other.clears);
         self.interruptions += other.interruptions;
+        self.early += other.early;
         self.lateness.extend(&other.lateness);
         self.gaps.extend(&other.gaps);
         self.heard += other.heard;
@@ -72,8 +76,8 @@ pub struct Talker {
     ear: Ear,
     /// When the voice of a question ended that has no answer yet.
     asked: Option<Instant>,
-    /// When the speech that interrupts was long enough, until the clear.
-    interrupted: Option<Instant>,
+    /// An interruption that has not led to a clear yet: when it began, and when its speech was long enough.
+    interrupts: Option<(Instant, Option<Instant>)>,
     measuring: bool,
     /// What it noticed.
     pub told: Told,
@@ -103,7 +107,7 @@ impl Talker {
             first: GREETED + number * ROUND / all.max(1),
             ear: Ear::default(),
             asked: None,
-            interrupted: None,
+            interrupts: None,
             measuring: false,
             told: Told::default(),
         }
@@ -118,9 +122,14 @@ impl Talker {
         if said == last {
             self.ask(now);
         }
-        if begin == INTERRUPTION && Some(said) == self.clip.interrupts() && self.ear.is_playing(now) {
-            self.interrupted = Some(now);
-            self.told.interruptions += usize::from(self.measuring);
+        if begin == INTERRUPTION && said == 0 && self.measuring && self.ear.is_playing(now) {
+            self.interrupts = Some((now, None));
+            self.told.interruptions += 1;
+        }
+        if let Some((_, long_enough)) = &mut self.interrupts
+            && Some(said) == self.clip.interrupts()
+        {
+            *long_enough = Some(now);
         }
         Some(said)
     }
@@ -170,10 +179,9 @@ impl Caller for Talker {
             Said::Mark(name) => self.ear.mark(now, name.to_owned()),
             Said::Clear => {
                 self.ear.clear(now);
-                if let Some(ready) = self.interrupted.take()
-                    && self.measuring
-                {
-                    self.told.clears.push(now - ready);
+                if let Some((_, long_enough)) = self.interrupts.take() {
+                    self.told.early += usize::from(long_enough.is_none());
+                    self.told.clears.push(long_enough.map_or(Duration::ZERO, |then| now - then));
                 }
             }
             Said::Other => {}
@@ -185,7 +193,9 @@ impl Caller for Talker {
         // What began before does not count, nor what can't be answered any more.
         let is_open = self.asked.take().is_some_and(|asked| asked.elapsed() < ANSWER);
         self.told.questions -= usize::from(!on && is_open);
-        self.interrupted = None;
+        // Nor an interruption that the agent has had no time to notice.
+        let is_open = self.interrupts.take().is_some_and(|(began, _)| began.elapsed() < ANSWER);
+        self.told.interruptions -= usize::from(!on && is_open);
     }
 
     fn goodbye(&mut self, out: &mut Outbox) {

@@ -248,6 +248,8 @@ impl<F: FnMut(PhoneEvent)> Caller<F> {
         let stop = link.side.stop();
         link.socket.send(Message::text(stop)).await?;
         link.side.watch_mut().stopped(self.tick(), STOP_GRACE);
+        let at_ms = self.now();
+        self.tell(PhoneEvent::Stopped { at_ms });
         let last_words = async {
             loop {
                 match link.socket.next().await {

@@ -65,6 +65,12 @@ pub struct TwilioLine {
     pub fallback: Option<Next>,
     /// More fields for the voice webhook, such as who picked up.
     pub fields: Vec<(String, String)>,
+    /// How long somebody who is dialled from within the call rings before they answer or are busy.
+    pub rings: Duration,
+    /// How long they ring at most, whatever the TwiML says.
+    pub longest_ring: Duration,
+    /// How long they talk.
+    pub talks: Duration,
 }
 
 impl TwilioLine {
@@ -79,6 +85,9 @@ impl TwilioLine {
             twiml: None,
             fallback: None,
             fields: Vec::new(),
+            rings: Duration::from_millis(150),
+            longest_ring: Duration::from_secs(2),
+            talks: Duration::from_secs(1),
         }
     }
 }

@@ -75,6 +75,11 @@ pub enum PhoneEvent {
         /// Which verb, with what there is to know of it.
         what: String,
     },
+    /// The caller hung up, and the carrier told the server.
+    Stopped {
+        /// When.
+        at_ms: u64,
+    },
     /// Nobody spoke for as long as the caller's patience lasts; the caller goes on.
     NoAnswer {
         /// When.

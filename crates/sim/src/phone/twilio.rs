@@ -1,15 +1,16 @@
 //! A call through Twilio: the voice webhook is asked, its TwiML followed verb by verb, each `<Stream>` lived through.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret as _;
 use tokio::task::JoinSet;
 
 use super::caller::{Caller, Link, ms};
 use super::{CallPlan, EndReport, EndedBy, Order, PhoneError, PhoneEvent, PhoneReport, TwilioLine};
+use crate::carriers::{Manner, Person};
 use crate::exotel::AfterClear;
-use crate::twilio::{Document, Next, Stream, TwilioSide, Verb, is_loopback, upgrade_signature};
+use crate::twilio::{Dial, Document, Next, Stream, TwilioSide, Verb, is_loopback, upgrade_signature};
 use crate::webhook::{Account, DOCUMENT_PATIENCE, StreamNews};
 use crate::wire::{self, Along, Target};
 
@@ -27,6 +28,8 @@ struct Flow<'a, F> {
     verbs: VecDeque<Verb>,
     documents: u32,
     answered: bool,
+    /// What the next request tells of a leg that was dialled.
+    dialled: Vec<(String, String)>,
     news: JoinSet<()>,
 }
 
@@ -47,6 +50,7 @@ pub(super) async fn call(
         verbs: VecDeque::new(),
         documents: 0,
         answered: false,
+        dialled: Vec::new(),
         news: JoinSet::new(),
     };
     if let Some(document) = line.twiml.clone() {
@@ -103,7 +107,11 @@ impl<F: FnMut(PhoneEvent)> Flow<'_, F> {
                 Verb::Reject(reason) => {
                     return Ok(carrier_ended(&last, &format!("the TwiML rejected the call: {reason}")));
                 }
-                Verb::Dial(_) => return Ok(carrier_ended(&last, "the TwiML would dial somebody now")),
+                Verb::Dial(dial) => {
+                    if let Some(end) = self.dial(&dial).await {
+                        return Ok(end);
+                    }
+                }
                 Verb::Pause(length) => {
                     let order = self.caller.pause(length).await;
                     if order != Order::Talk
@@ -121,6 +129,33 @@ impl<F: FnMut(PhoneEvent)> Flow<'_, F> {
             }
         }
         Ok(last)
+    }
+
+    /// Has somebody else join the call: whoever is at the number, by its last digits, answers or does not. Twilio then asks
+    /// the action what follows. The caller stays until then, unless an order comes over the REST interface.
+    async fn dial(&mut self, dial: &Dial) -> Option<EndReport> {
+        let (status, wait) = match Manner::of_number(&dial.to).person {
+            Person::Busy => ("busy", self.line.rings),
+            Person::Away => ("no-answer", dial.rings.min(self.line.longest_ring)),
+            Person::Unreachable => ("failed", Duration::ZERO),
+            _ => ("completed", self.line.rings + self.line.talks),
+        };
+        let order = self.caller.pause(wait).await;
+        if order != Order::Talk {
+            return self.obey(order).await;
+        }
+        let at_ms = self.caller.now();
+        self.caller.tell(PhoneEvent::Verb { at_ms, what: format!("<Dial> ended: {status}") });
+        let action = dial.action.as_ref()?;
+        let sid = format!("CA{:032x}", self.documents);
+        self.dialled =
+            vec![("DialCallStatus".to_owned(), status.to_owned()), ("DialCallSid".to_owned(), sid)];
+        if status == "completed" {
+            let seconds = self.line.talks.as_secs().max(1).to_string();
+            self.dialled.push(("DialCallDuration".to_owned(), seconds));
+            self.dialled.push(("DialBridged".to_owned(), "true".to_owned()));
+        }
+        self.go_to(action).await
     }
 
     /// Does what came over the REST interface. The end, where that is one.
@@ -154,12 +189,21 @@ impl<F: FnMut(PhoneEvent)> Flow<'_, F> {
         let is_inbound = self.line.call.direction == crate::twilio::Direction::Inbound;
         let status = if is_inbound && self.documents == 1 { "ringing" } else { "in-progress" };
         let mut form = self.account.form(status);
+        form.append(&mut self.dialled);
         if self.documents == 1 {
             form.extend(self.line.fields.iter().cloned());
         }
         let answer = self.account.send(&url, next.is_get, &form, DOCUMENT_PATIENCE).await?;
         if answer.status != 200 {
-            return Err(PhoneError::Webhook(shown, format!("answered {}, not 200", answer.status)));
+            let hint = match answer.status {
+                400 => "; it wants a signature: give the account's auth token",
+                403 => {
+                    "; the signature is refused: is the auth token right, and does the server go by this address?"
+                }
+                404 => "; is the path right, and is Twilio configured there?",
+                _ => "",
+            };
+            return Err(PhoneError::Webhook(shown, format!("answered {}, not 200{hint}", answer.status)));
         }
         if !answer.content_type.contains("xml") {
             let why = format!("12300: its content type is \"{}\", not text/xml", answer.content_type);
@@ -239,7 +283,7 @@ impl<F: FnMut(PhoneEvent)> Flow<'_, F> {
             Verb::Reject(reason) => format!("<Reject> {reason}"),
             Verb::Pause(length) => format!("<Pause> {} s", length.as_secs()),
             Verb::Redirect(_) => "<Redirect>".to_owned(),
-            Verb::Dial(to) => format!("<Dial> a number that ends in {}", last_digits(to)),
+            Verb::Dial(dial) => format!("<Dial> somebody who ends in {}", last_digits(&dial.to)),
             Verb::Other(name) => format!("<{name}> is passed over"),
         };
         let at_ms = self.caller.now();

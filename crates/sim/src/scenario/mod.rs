@@ -270,6 +270,7 @@ impl Scenario {
             to: None,
             custom: BTreeMap::new(),
             rate: self.rate,
+            least_chunk: None,
         };
         self.send(at_ms, CarrierEvent::Start(Box::new(start)));
     }

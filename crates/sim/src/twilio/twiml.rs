@@ -35,10 +35,23 @@ pub enum Verb {
     Pause(Duration),
     /// `<Redirect>`.
     Redirect(Next),
-    /// `<Dial>`, with whom.
-    Dial(String),
+    /// `<Dial>`: somebody else joins the call.
+    Dial(Dial),
     /// A verb that a stand-in passes over: `Say`, `Play`, `Start` and so on.
     Other(String),
+}
+
+/// A `<Dial>` of one number or SIP address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dial {
+    /// Whom.
+    pub to: String,
+    /// `callerId`; empty where it has none.
+    pub caller_id: String,
+    /// `timeout`: how long it may ring.
+    pub rings: Duration,
+    /// Where the call goes on afterwards, instead of the next verb.
+    pub action: Option<Next>,
 }
 
 /// Another document to be fetched.
@@ -244,12 +257,47 @@ fn verb(element: &Element) -> Result<Verb, TwimlError> {
             let is_get = element.attribute("method").eq_ignore_ascii_case("GET");
             Verb::Redirect(Next { url: element.text.clone(), is_get })
         }
-        "Dial" => {
-            let inner = element.children.iter().find(|child| !child.text.is_empty());
-            Verb::Dial(inner.map_or_else(|| element.text.clone(), |child| child.text.clone()))
-        }
+        "Dial" => Verb::Dial(dial(element)?),
         other => Verb::Other(other.to_owned()),
     })
+}
+
+/// The attributes of `<Dial>` and those of its nouns that a stand-in follows; others would be passed over without a word,
+/// and whoever wrote them would believe that they hold.
+const DIAL: [&str; 4] = ["action", "method", "timeout", "callerId"];
+
+fn dial(element: &Element) -> Result<Dial, TwimlError> {
+    let wrong = |why: String| Err(TwimlError::NoTwiml(why));
+    if let Some(other) = element.attributes.keys().find(|name| !DIAL.contains(&name.as_str())) {
+        return wrong(format!("<Dial> has \"{other}\", which is not followed here"));
+    }
+    let (noun, to) = match element.children.as_slice() {
+        [] => ("Number", element.text.clone()),
+        [noun] => (noun.name.as_str(), noun.text.clone()),
+        several => return wrong(format!("<Dial> has {} nouns; one is followed here", several.len())),
+    };
+    let number = |text: &str| {
+        let digits = text.strip_prefix('+').unwrap_or_default();
+        (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    match noun {
+        "Number" if number(&to) => {}
+        "Number" => return wrong("13223: <Dial> names no number in E.164 format".to_owned()),
+        "Sip" if to.starts_with("sip:") || to.starts_with("sips:") => {}
+        "Sip" => return wrong("13223: <Sip> names no SIP address".to_owned()),
+        other => return wrong(format!("<{other}> in <Dial> is not followed here")),
+    }
+    let caller_id = element.attribute("callerId");
+    if !caller_id.is_empty() && !number(&caller_id) {
+        return wrong("13214: callerId is no number in E.164 format".to_owned());
+    }
+    let timeout = element.attribute("timeout");
+    let seconds = if timeout.is_empty() { Some(30) } else { timeout.parse().ok() };
+    let Some(seconds) = seconds.filter(|seconds| (5..=600).contains(seconds)) else {
+        return wrong(format!("13212: timeout is \"{timeout}\", not 5 to 600 seconds"));
+    };
+    let rings = Duration::from_secs(seconds);
+    Ok(Dial { to, caller_id, rings, action: element.next("action", "method") })
 }
 
 fn stream(element: &Element) -> Result<Stream, TwimlError> {
@@ -306,8 +354,18 @@ mod tests {
         assert_eq!(only(r#"<Reject reason="busy"/>"#), Verb::Reject("busy".to_owned()));
         assert_eq!(only("<Pause/>"), Verb::Pause(Duration::from_secs(1)));
         assert_eq!(only(r#"<Pause length="3"></Pause>"#), Verb::Pause(Duration::from_secs(3)));
-        assert_eq!(only("<Dial><Number>0123</Number></Dial>"), Verb::Dial("0123".to_owned()));
-        assert_eq!(only("<Dial>0124</Dial>"), Verb::Dial("0124".to_owned()));
+        let dial = |to: &str, rings| Dial {
+            to: to.to_owned(),
+            caller_id: String::new(),
+            rings: Duration::from_secs(rings),
+            action: None,
+        };
+        assert_eq!(only("<Dial>+12025550124</Dial>"), Verb::Dial(dial("+12025550124", 30)));
+        let text = r#"<Dial action="/d?a=1&amp;b=2" timeout="25" callerId="+12025550199"><Number>+12025550123</Number></Dial>"#;
+        let action = Some(Next { url: "/d?a=1&b=2".to_owned(), is_get: false });
+        let caller_id = "+12025550199".to_owned();
+        assert_eq!(only(text), Verb::Dial(Dial { caller_id, action, ..dial("+12025550123", 25) }));
+        assert_eq!(only("<Dial><Sip>sip:a@b.example</Sip></Dial>"), Verb::Dial(dial("sip:a@b.example", 30)));
         let next = Next { url: "/next?a=1&b=2".to_owned(), is_get: true };
         assert_eq!(only(r#"<Redirect method="GET">/next?a=1&amp;b=2</Redirect>"#), Verb::Redirect(next));
         assert_eq!(only("<Say>hello</Say>"), Verb::Other("Say".to_owned()));
@@ -324,6 +382,12 @@ mod tests {
             ("<Response><Say>&nbsp;</Say></Response>", "12100"),
             ("<html></html>", "12200"),
             ("<Response><Connect><Stream/></Connect></Response>", "12200"),
+            ("<Response><Dial>0124</Dial></Response>", "12200"),
+            ("<Response><Dial><Sip>+12025550124</Sip></Dial></Response>", "12200"),
+            ("<Response><Dial><Queue>a</Queue></Dial></Response>", "12200"),
+            ("<Response><Dial timeout=\"4\">+12025550124</Dial></Response>", "12200"),
+            ("<Response><Dial callerId=\"desk\">+12025550124</Dial></Response>", "12200"),
+            ("<Response><Dial record=\"true\">+12025550124</Dial></Response>", "12200"),
         ] {
             let error = Document::parse(text).unwrap_err().to_string();
             assert!(error.starts_with(number), "{text}: {error}");

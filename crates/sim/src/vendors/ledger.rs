@@ -78,6 +78,11 @@ impl Ledger {
         self.lock().iter().filter(|line| line.api == api).count()
     }
 
+    /// How many there were of this API with this key.
+    pub fn of_key(&self, api: &str, key: &str) -> usize {
+        self.lock().iter().filter(|line| line.api == api && line.key == key).count()
+    }
+
     /// All breaches of the documents, each with its API.
     pub fn breaches(&self) -> Vec<String> {
         let of = |line: &Seen| {

@@ -7,7 +7,9 @@
 //! `x-harmless-errors` (among everything), `x-fatal-error` (no credit, in the first answer), `x-failed-once` (the
 //! first answer fails), `x-pcm-for-pcmu` (16-bit PCM where mu-law was agreed), `x-beta-names` (events as they were
 //! called in the beta), `x-late-audio` (of a cancelled answer), `x-wrong-format` (the session holds a format that
-//! nobody asked for), `x-no-transcript` (each fails), `x-never-ready` (the session's setup is not answered).
+//! nobody asked for), `x-no-transcript` (each fails), `x-never-ready` (the session's setup is not answered),
+//! `x-cut-once` (the first connection breaks in the middle of its first answer), `x-cut-unheard` (it breaks once the
+//! caller's first words were committed, before they are written down).
 
 mod client;
 mod playing;
@@ -72,6 +74,7 @@ async fn open(
         breach("no model");
         return refusal(400, "missing_model");
     }
+    let nth = world.ledger.of_key(api, &key);
     let is_beta = headers.contains_key("openai-beta");
     if is_beta {
         breach("the beta's header");
@@ -81,7 +84,7 @@ async fn open(
             close(socket, 4000, "invalid_request_error.beta_api_shape_disabled").await;
             return;
         }
-        let session = Session::new(world, place, manner, transcribes);
+        let session = Session::new(world, (place, nth), manner, transcribes);
         serve(socket, session).await;
     })
 }

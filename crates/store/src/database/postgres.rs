@@ -22,6 +22,8 @@ pub(super) use shared::Engine;
 
 type Db = sqlx::Postgres;
 
+/// The present by the database's clock, in microseconds.
+const NOW_US: &str = "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT)";
 /// How long a connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How many read at once.

@@ -18,6 +18,8 @@ pub(super) use shared::Engine;
 
 type Db = sqlx::Sqlite;
 
+/// The present by the database's clock, in microseconds; to the millisecond.
+const NOW_US: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS BIGINT) * 1000";
 /// How long a lock that another process holds is waited for.
 const BUSY: Duration = Duration::from_secs(4);
 /// How many read at once.

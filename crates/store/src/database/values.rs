@@ -139,7 +139,7 @@ pub struct Idempotency {
 }
 
 /// What became of a call to be dialled.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Intent {
     /// It is kept; now it may be dialled.
     New,

@@ -1,7 +1,11 @@
 //! What goes wrong with a database: a schema of tomorrow, a file that is none, a lock.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
+use records::EndReason;
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, SqliteConnection};
 use store::{CallFilter, Database, DatabaseError, DatabaseOptions};
 
@@ -30,28 +34,45 @@ async fn a_newer_schema_is_refused_in_clear_words() {
     assert!(error.to_string().contains("a newer trunkline made it"), "{error}");
 }
 
+/// A file as the program left it that knew two versions of the schema, with a call in it.
+async fn of_long_ago(place: &Place) {
+    let mut connection = SqliteConnection::connect_with(
+        &SqliteConnectOptions::new().filename(file(place)).create_if_missing(true),
+    )
+    .await
+    .unwrap();
+    let mut schema = sqlx::migrate!();
+    schema.dangerous_set_table_name("trunkline_schema");
+    schema.migrations = schema.migrations.iter().filter(|one| one.version <= 2).cloned().collect();
+    schema.run(&mut connection).await.unwrap();
+    let insert = "INSERT INTO calls (id, carrier, carrier_call_id, direction, status, is_final, end_reason, agent,
+                  started_at) VALUES ($1, 'twilio', 'CA1', 'inbound', 'completed', 1, 'idle_timeout', 'desk', $2)";
+    let call = id(0, 1);
+    let insert = sqlx::query(insert).bind(call.to_string()).bind(at(0).as_microsecond());
+    insert.execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_copy_is_kept_before_the_schema_changes() {
     let place = Place::sqlite().await;
-    let database = place.open().await;
-    database.take_in(&over(id(0, 1), "CA1"), at(40)).await.unwrap();
-    database.close().await;
-    let copy = file(&place).with_extension("db.before-1");
+    place.open().await.close().await;
+    let copy = file(&place).with_extension("db.before-2");
     assert!(!copy.exists(), "a new file needs no copy");
-    // As the program left it that knew no jobs.
-    let mut connection = beside(&place).await;
-    sqlx::query("DELETE FROM trunkline_schema WHERE version = 2").execute(&mut connection).await.unwrap();
-    sqlx::query("DROP TABLE jobs").execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&file(&place)), 0o600);
+    std::fs::remove_file(file(&place)).unwrap();
+    of_long_ago(&place).await;
     let database = place.open().await;
-    assert!(database.enqueue("fetch", "a", "{}", at(0)).await.unwrap());
+    // What later versions find calls by was filled in.
+    let filter = CallFilter { end_reason: Some(EndReason::IdleTimeout), ..CallFilter::default() };
+    assert_eq!(database.calls(&filter, None, 10).await.unwrap().len(), 1);
+    let filter = CallFilter { agent: Some("night".into()), ..CallFilter::default() };
+    assert_eq!(database.calls(&filter, None, 10).await.unwrap().len(), 0);
     let mut kept = SqliteConnection::connect(copy.to_str().unwrap()).await.unwrap();
     let calls: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM calls").fetch_one(&mut kept).await.unwrap();
     assert_eq!(calls, 1);
-    use std::os::unix::fs::PermissionsExt as _;
-    for path in [copy, file(&place)] {
-        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
-    }
+    assert_eq!(mode(&copy), 0o600);
 }
 
 #[tokio::test]

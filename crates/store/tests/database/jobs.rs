@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use store::Database;
-use store::jobs::{self, Handlers, JobError, JobOptions, JobState, JobStatus};
+use store::jobs::{self, Handlers, JobError, JobOptions, JobState, JobStatus, Policy, Waits};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -21,29 +21,38 @@ crate::on_both!(
     a_job_is_not_begun_before_its_time,
 );
 
-const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-fn quick() -> JobOptions {
-    JobOptions { lease: LONG, first_wait: Duration::from_millis(100), attempts: 3, ..JobOptions::default() }
+pub(crate) fn quick() -> JobOptions {
+    let waits = Waits::Doubling { first: Duration::from_millis(100), longest: LONG };
+    JobOptions { lease: LONG, usual: Policy { waits, attempts: 3, longest: LONG }, ..JobOptions::default() }
 }
 
 /// What handlers did.
 #[derive(Clone, Default)]
-struct Seen(watch::Sender<Vec<(String, u32, Timestamp)>>);
+pub(crate) struct Seen(watch::Sender<Vec<(String, u32, Timestamp)>>);
 
 impl Seen {
-    fn note(&self, key: &str, attempt: u32) {
+    pub(crate) fn note(&self, key: &str, attempt: u32) {
         self.0.send_modify(|seen| seen.push((key.to_owned(), attempt, Timestamp::now())));
     }
 
-    async fn until(&self, count: usize) -> Vec<(String, u32, Timestamp)> {
+    pub(crate) fn count(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    pub(crate) async fn until(&self, count: usize) -> Vec<(String, u32, Timestamp)> {
         let mut seen = self.0.subscribe();
         let enough = tokio::time::timeout(LONG, seen.wait_for(|seen| seen.len() >= count)).await;
         enough.expect("the jobs were never run").unwrap().clone()
     }
 }
 
-async fn until(database: &Database, key: &str, is_wanted: impl Fn(&JobStatus) -> bool) -> JobStatus {
+pub(crate) async fn until(
+    database: &Database,
+    key: &str,
+    is_wanted: impl Fn(&JobStatus) -> bool,
+) -> JobStatus {
     let found = async {
         loop {
             if let Some(status) = database.job("fetch", key).await.unwrap()

@@ -8,8 +8,14 @@ mod inbox;
 mod intake;
 mod jobs;
 mod keys;
+mod killed;
+mod lists;
 mod make;
+mod nodes;
 mod place;
+mod purge;
+mod quota;
+mod work;
 
 /// Runs each test of a module on both databases.
 macro_rules! on_both {

@@ -128,8 +128,12 @@ fn response(bench: &Bench) -> Result<Vec<Figure>, Failure> {
         run.told.answers.len(),
         run.told.questions
     );
-    let clears =
-        format!("{} of {} interruptions, at the caller", run.told.clears.len(), run.told.interruptions);
+    let clears = format!(
+        "{} of {} interruptions, {} of them a frame or more before that, at the caller",
+        run.told.clears.len(),
+        run.told.interruptions,
+        run.told.early
+    );
     let bucket = |name: &str, share| super::scrape::quantile_ms(&metrics, name, share);
     Ok(vec![
         Figure::new(

@@ -13,6 +13,9 @@ use crate::failure::Failure;
 /// The two loads of the target about growth.
 const FEW: usize = 50;
 const MANY: usize = 500;
+/// How long the calls have run before they are measured: what was to be written when they began is on the disk, and in
+/// the database.
+const SETTLE: Duration = Duration::from_secs(4);
 
 /// What one round showed of one process.
 #[derive(Debug, Clone)]
@@ -83,7 +86,7 @@ fn round(bench: &Bench, subject: &Subject, calls: usize) -> Result<Round, Failur
     let callers: Vec<_> =
         (0..calls).map(|number| Echoed::numbered(number, Rc::<Clip>::clone(&clip))).collect();
     let mut window = Window::default();
-    let mut plan = bench.plan(process.address, Duration::from_secs(2), Duration::from_secs(1));
+    let mut plan = bench.plan(process.address, Duration::from_secs(2), SETTLE);
     plan.exact = true;
     let (callers, effort) = drive(&plan, callers, &mut |moment: Moment| window.note(moment, &process))?;
     let taken = window.taken()?;

@@ -9,6 +9,7 @@ pub(crate) mod floor;
 pub(crate) mod idle;
 pub(crate) mod process;
 mod scrape;
+pub(crate) mod store;
 pub(crate) mod vendors;
 pub(crate) mod webhook;
 
@@ -16,6 +17,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use secrecy::SecretString;
 use sim::load::{Clip, Moment, Plan};
 
 use cores::Cores;
@@ -37,14 +39,21 @@ pub(crate) struct Bench {
     pub(crate) quick: bool,
     /// How many calls instead of those that the targets name.
     pub(crate) calls: Option<usize>,
+    /// A PostgreSQL database that is empty, to be measured beside SQLite.
+    pub(crate) postgres: Option<SecretString>,
     seconds: Option<u64>,
 }
 
 impl Bench {
-    pub(crate) fn new(quick: bool, calls: Option<usize>, seconds: Option<u64>) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        quick: bool,
+        calls: Option<usize>,
+        seconds: Option<u64>,
+        postgres: Option<SecretString>,
+    ) -> Result<Self, Failure> {
         let speech = audio::wav::read(SPEECH).map_err(|error| Failure::failed(error.to_string()))?;
         let clip = Clip::of(&speech.to_mono(), &call::Settings::default());
-        Ok(Self { cores: Cores::choose()?, clip: Rc::new(clip), quick, calls, seconds })
+        Ok(Self { cores: Cores::choose()?, clip: Rc::new(clip), quick, calls, postgres, seconds })
     }
 
     /// How often what is compared is measured.
@@ -52,10 +61,15 @@ impl Bench {
         if self.quick { 1 } else { 3 }
     }
 
+    /// For how many seconds is measured.
+    fn seconds(&self) -> u64 {
+        self.seconds.unwrap_or(if self.quick { 1 } else { SECONDS })
+    }
+
     /// How the load runs against a server: calls begin over `ramp`, and are measured `settle` after that.
     fn plan(&self, address: SocketAddr, ramp: Duration, settle: Duration) -> Plan {
         let short = Duration::from_millis(200);
-        let seconds = self.seconds.unwrap_or(if self.quick { 1 } else { SECONDS });
+        let seconds = self.seconds();
         Plan {
             address,
             path: "/voicebot/ws".to_owned(),

@@ -2,8 +2,9 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use nix::sys::ptrace;
@@ -31,6 +32,50 @@ pub(crate) enum Subject {
     Floor,
 }
 
+/// All folders of this benchmark; they go with it and not one by one. ext4 gives no file the place of one that was
+/// removed within the last minutes, and looks through all of these when it makes one: a run that comes after the end of
+/// another would measure that.
+#[derive(Debug)]
+pub(crate) struct Folders;
+
+impl Folders {
+    fn place() -> PathBuf {
+        std::env::temp_dir().join(format!("trunkline-bench-{}", std::process::id()))
+    }
+}
+
+impl Drop for Folders {
+    fn drop(&mut self) {
+        // What can't be removed is in a folder for such things.
+        let _ = std::fs::remove_dir_all(Self::place());
+    }
+}
+
+/// A folder for a process under test.
+#[derive(Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let folder = Folders::place().join(COUNT.fetch_add(1, Relaxed).to_string());
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self(folder))
+    }
+
+    /// Where the process keeps its calls.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.0.join("data")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Nobody looks into it any more, and hundreds of recordings are large.
+        let _ = empty(&self.0);
+    }
+}
+
 /// A running process under test. Dropping it kills it and takes its folder away.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -38,7 +83,7 @@ pub(crate) struct Process {
     /// Where it listens.
     pub(crate) address: SocketAddr,
     /// Its folder: configuration and data.
-    folder: PathBuf,
+    folder: Folder,
     /// From the start of the process to its first answer that it is ready.
     pub(crate) ready_after: Duration,
 }
@@ -46,25 +91,27 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it on the server's core and waits until it is ready. This thread is on the load's core afterwards.
     pub(crate) fn start(subject: &Subject, cores: Cores) -> Result<Self, Failure> {
+        Self::start_on(Folder::new()?, subject, cores)
+    }
+
+    /// The same on a folder in which there is something already.
+    pub(crate) fn start_on(folder: Folder, subject: &Subject, cores: Cores) -> Result<Self, Failure> {
         let address = free_address()?;
-        let folder =
-            std::env::temp_dir().join(format!("trunkline-bench-{}-{}", std::process::id(), address.port()));
-        std::fs::create_dir_all(&folder)?;
         let mut command = Command::new(std::env::current_exe()?);
         match subject {
             Subject::Floor => {
                 command.arg("bench").arg("--floor-server").arg(address.to_string());
             }
             Subject::Server(config) => {
-                let file = folder.join("trunkline.toml");
+                let file = folder.0.join("trunkline.toml");
                 std::fs::write(&file, config)?;
-                command.arg("serve").arg("--config").arg(file).arg("--data").arg(folder.join("data"));
+                command.arg("serve").arg("--config").arg(file).arg("--data").arg(folder.data());
                 command.arg("--listen").arg(address.to_string());
             }
         }
         // What is set for another server must not change this one.
         command.env_clear().stdin(Stdio::null()).stdout(Stdio::null());
-        command.stderr(std::fs::File::create(folder.join("log"))?).current_dir(&folder);
+        command.stderr(std::fs::File::create(folder.0.join("log"))?).current_dir(&folder.0);
         pin(cores.server)?;
         let began = Instant::now();
         let started = command.spawn();
@@ -87,7 +134,7 @@ impl Process {
             }
             let ended = self.child.try_wait()?;
             if ended.is_some() || began.elapsed() > START {
-                let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+                let log = std::fs::read_to_string(self.folder.0.join("log")).unwrap_or_default();
                 return Err(Failure::unavailable(format!(
                     "the process under test does not start: {}",
                     log.trim()
@@ -121,7 +168,7 @@ impl Process {
 
     /// Where it keeps its calls.
     pub(crate) fn data(&self) -> PathBuf {
-        self.folder.join("data")
+        self.folder.data()
     }
 
     /// Stops the thread that keeps calls, and that thread alone, as a disk that hangs would, until what is given back
@@ -163,10 +210,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already, and the folder is in a folder for such things.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -189,6 +235,19 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut answer = String::new();
     socket.read_to_string(&mut answer)?;
     Ok(answer)
+}
+
+/// Takes their content from all files below a folder.
+fn empty(folder: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            empty(&entry.path())?;
+        } else {
+            std::fs::File::create(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn free_address() -> std::io::Result<SocketAddr> {

@@ -19,9 +19,27 @@ pub(crate) fn quantile_ms(text: &str, name: &str, share: f64) -> Option<f64> {
     bound.is_finite().then_some(bound * 1000.0)
 }
 
+/// The sum of a counter's series that have all these labels, written as they stand in the text.
+pub(crate) fn sum(text: &str, name: &str, labels: &[&str]) -> f64 {
+    let series = text.lines().filter_map(|line| {
+        let (found, count) = line.strip_prefix(name)?.strip_prefix('{')?.rsplit_once("} ")?;
+        let has_all = labels.iter().all(|label| found.split(',').any(|one| one == *label));
+        if has_all { count.trim().parse::<f64>().ok() } else { None }
+    });
+    series.sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sum_takes_the_series_that_have_the_labels() {
+        let text = "x_total{a=\"1\",b=\"2\"} 3\nx_total{a=\"1\",b=\"3\"} 4\nx_totals{a=\"1\"} 9\n";
+        assert_eq!(sum(text, "x_total", &["a=\"1\""]), 7.0);
+        assert_eq!(sum(text, "x_total", &["b=\"3\"", "a=\"1\""]), 4.0);
+        assert_eq!(sum(text, "y_total", &[]), 0.0);
+    }
 
     #[test]
     fn a_quantile_is_the_bound_of_its_bucket() {

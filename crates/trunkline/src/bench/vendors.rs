@@ -37,7 +37,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Figure>, Failure> {
     let stand_ins = StandIns::start(delays)?;
     let calls = if bench.quick { 3 } else { RESPONSE };
     // What a vendor takes counts from the last sound.
-    let by_sound = Bench { clip: Rc::new(bench.clip.ending_with_sound()), ..*bench };
+    let by_sound = Bench { clip: Rc::new(bench.clip.ending_with_sound()), postgres: None, ..*bench };
     let mut figures = Vec::new();
     for end in [End::Vendor, End::Own] {
         let process = start(bench, &stand_ins, calls, end)?;
@@ -86,9 +86,10 @@ fn interruptions(run: &Run, metrics: &str) -> Vec<Figure> {
             Target::AtMost(15.0),
         )
         .note(format!(
-            "{} of {} interruptions, at the caller",
+            "{} of {} interruptions, {} of them by the recogniser's words before that, at the caller",
             run.told.clears.len(),
-            run.told.interruptions
+            run.told.interruptions,
+            run.told.early
         )),
         Figure::info(
             label("decision to interrupt to clear on the wire, p99"),

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 
 use clap::{Args, ValueEnum};
+use secrecy::SecretString;
 use serde_json::json;
 
 use crate::bench::figure::{Figure, Verdict};
-use crate::bench::{self, conversation, echo, floor, idle, vendors, webhook};
+use crate::bench::process::Folders;
+use crate::bench::{self, conversation, echo, floor, idle, store, vendors, webhook};
 use crate::failure::{EXIT_CODES, Failure};
 use crate::terminal::{self, message, say};
 
@@ -16,10 +18,11 @@ use crate::terminal::{self, message, say};
 /// target are shown, not failed: machines differ, and so does what else they do.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES, before_help = "Examples:
-  trunkline bench                             everything, about ten minutes
+  trunkline bench                             everything, about twelve minutes
   trunkline bench echo                        20 ms frames sent back, beside a bare tokio-tungstenite
   trunkline bench conversation --calls 600    600 conversations at once, with vendors that cost nothing
   trunkline bench vendors                     conversations through vendors over the network
+  trunkline bench store                       lists and callbacks with 100,000 calls in the database
   trunkline bench idle --json
   trunkline bench --quick                     only whether it runs")]
 pub(crate) struct BenchCommand {
@@ -32,6 +35,9 @@ pub(crate) struct BenchCommand {
     /// For how many seconds each is measured.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: Option<u64>,
+    /// An empty PostgreSQL database, to measure the store on it too; what is put in stays there.
+    #[arg(long, value_name = "URL")]
+    postgres: Option<SecretString>,
     /// Report as JSON.
     #[arg(long)]
     json: bool,
@@ -49,16 +55,18 @@ enum What {
     Conversation,
     Vendors,
     Webhook,
+    Store,
     Idle,
     All,
 }
 
 type Measure = fn(&bench::Bench) -> Result<Vec<Figure>, Failure>;
 
-const ALL: [(What, &str, Measure); 5] = [
+const ALL: [(What, &str, Measure); 6] = [
     (What::Idle, "trunkline bench idle", idle::run),
     (What::Echo, "trunkline bench echo", echo::run),
     (What::Webhook, "trunkline bench webhook", webhook::run),
+    (What::Store, "trunkline bench store", store::run),
     (What::Conversation, "trunkline bench conversation", conversation::run),
     (What::Vendors, "trunkline bench vendors", vendors::run),
 ];
@@ -68,8 +76,10 @@ impl BenchCommand {
         if let Some(address) = self.floor_server {
             return Ok(floor::serve(address)?);
         }
-        let bench = bench::Bench::new(self.quick, self.calls.map(|calls| calls as usize), self.seconds)?;
+        let calls = self.calls.map(|calls| calls as usize);
+        let bench = bench::Bench::new(self.quick, calls, self.seconds, self.postgres.clone())?;
         self.warn(&bench);
+        let _folders = Folders;
         let mut figures = Vec::new();
         for (what, command, measure) in ALL {
             // Conversations are those with vendors too.

@@ -1,4 +1,8 @@
-//! `trunkline call list|show`: the calls that were kept, read beside a running server.
+//! `trunkline call`: the calls that were kept, read beside a running server (`list`, `show`), and calls placed, ended and
+//! watched by a running server (`place`, `hangup`, `tail`).
+
+mod follow;
+mod place;
 
 use std::path::PathBuf;
 
@@ -10,12 +14,16 @@ use crate::config::{self, Sources};
 use crate::failure::{EXIT_CODES, Failure};
 use crate::terminal::{bold, dim, json, say};
 
-/// Look at the calls that were kept.
+/// Look at calls, place, end and watch them.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES, before_help = "Examples:
   trunkline call list
   trunkline call show call_01JD3V6W0Z8Q4T1F5N9R2X7KBM
-  trunkline call list --json --limit 500")]
+  trunkline call list --json --limit 500
+  trunkline call place +919876543210 --agent assistant --var name=Asha --wait
+  trunkline call hangup call_01JD3V6W0Z8Q4T1F5N9R2X7KBM
+  trunkline call tail                               what happens to all calls, until Ctrl-C
+  TRUNKLINE_API_KEY=... trunkline call tail --server https://voice.example.com --json")]
 pub(crate) struct CallCommand {
     #[command(subcommand)]
     action: Action,
@@ -26,7 +34,7 @@ enum Action {
     /// The newest calls, one on a line. Numbers are masked.
     List {
         #[command(flatten)]
-        place: Place,
+        place: Kept,
         /// How many.
         #[arg(long, default_value_t = 20)]
         limit: usize,
@@ -36,12 +44,29 @@ enum Action {
         /// Its id.
         id: String,
         #[command(flatten)]
-        place: Place,
+        place: Kept,
     },
+    /// Place a call. It is kept before it is dialled, and never dialled twice.
+    #[command(after_help = EXIT_CODES, before_help = "Examples:
+  trunkline call place +919876543210
+  trunkline call place +919876543210 --agent assistant --var name=Asha --wait
+  trunkline call place +12025550123 --carrier twilio --idempotency-key order-4711 --json")]
+    Place(place::Place),
+    /// End a call. One that is over stays so.
+    #[command(after_help = EXIT_CODES, before_help = "Examples:
+  trunkline call hangup call_01JD3V6W0Z8Q4T1F5N9R2X7KBM")]
+    Hangup(place::Hangup),
+    /// Watch what happens, as it happens. Goes on by itself when the connection breaks, and misses nothing.
+    #[command(after_help = EXIT_CODES, before_help = "Examples:
+  trunkline call tail
+  trunkline call tail call_01JD3V6W0Z8Q4T1F5N9R2X7KBM
+  trunkline call tail --since 0 --json | jq .kind")]
+    Tail(follow::Tail),
 }
 
+/// Where calls are kept.
 #[derive(Debug, Args)]
-struct Place {
+struct Kept {
     /// The data folder; without it the configuration's.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -55,11 +80,14 @@ impl CallCommand {
         match self.action {
             Action::List { place, limit } => list(&place, limit),
             Action::Show { id, place } => show(&place, &id),
+            Action::Place(place) => super::small_runtime()?.block_on(Box::pin(place.run())),
+            Action::Hangup(hangup) => super::small_runtime()?.block_on(Box::pin(hangup.run())),
+            Action::Tail(tail) => super::small_runtime()?.block_on(Box::pin(tail.run())),
         }
     }
 }
 
-fn archive(place: &Place) -> Result<Archive, Failure> {
+fn archive(place: &Kept) -> Result<Archive, Failure> {
     let folder = match &place.data {
         Some(folder) => folder.clone(),
         None => config::load(&Sources::of_process(None))?.config.data.dir,
@@ -67,7 +95,7 @@ fn archive(place: &Place) -> Result<Archive, Failure> {
     Ok(Archive::new(&folder))
 }
 
-fn list(place: &Place, limit: usize) -> Result<(), Failure> {
+fn list(place: &Kept, limit: usize) -> Result<(), Failure> {
     let records = archive(place)?.list(limit, None).map_err(|error| Failure::failed(error.to_string()))?;
     if place.json {
         json(&records);
@@ -91,6 +119,12 @@ fn list(place: &Place, limit: usize) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A call's id from the command line.
+fn id_of(text: &str) -> Result<CallId, Failure> {
+    let wrong = |_| Failure::usage(format!("\"{text}\" is no call's id; `trunkline call list` shows them"));
+    text.trim().parse().map_err(wrong)
+}
+
 fn length(record: &CallRecord) -> String {
     record.ended_at.map_or_else(
         || "-".to_owned(),
@@ -98,11 +132,9 @@ fn length(record: &CallRecord) -> String {
     )
 }
 
-fn show(place: &Place, id: &str) -> Result<(), Failure> {
+fn show(place: &Kept, id: &str) -> Result<(), Failure> {
     let archive = archive(place)?;
-    let id: CallId = id
-        .parse()
-        .map_err(|_| Failure::usage(format!("\"{id}\" is no call's id; `trunkline call list` shows them")))?;
+    let id = id_of(id)?;
     let record = archive
         .load(id)
         .map_err(|error| Failure::failed(error.to_string()))?

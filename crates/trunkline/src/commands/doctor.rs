@@ -1,113 +1,138 @@
-//! `trunkline doctor`: whether a server could run here, before anyone calls.
+//! `trunkline doctor`: whether a server could run here and whether carriers reach it, before anyone calls.
 
 mod accounts;
+mod clock;
+mod finding;
+mod here;
+mod http;
 mod online;
+mod point;
+mod public;
+mod socket;
+mod store;
+mod tls;
+mod webhooks;
 
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
+use self::finding::{Finding, State, worst};
 use crate::config::{self, Config, Sources};
-use crate::failure::{EXIT_CODES, Failure};
-use crate::terminal::{green, json, say};
+use crate::failure::{CHECK_EXIT_CODES, Failure};
+use crate::terminal::json;
 use crate::vendors::Vendors;
 
-/// Check whether a server could run here: configuration, libraries, data folder, port.
+/// Check whether a server could run here, and whether carriers reach it.
+///
+/// Looks at the configuration, the libraries, data folder, disk and database, the server that runs here, and the way to it
+/// through server.public_url: name, certificate, sockets, and both carriers' webhooks with calls made up here. Nothing is
+/// dialled, and no call is kept of it. What can't be looked at is listed with the reason. docs/doctor.md explains each
+/// finding.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES, before_help = "Examples:
+#[command(after_help = CHECK_EXIT_CODES, before_help = "Examples:
   trunkline doctor
-  trunkline doctor --online                  ask every vendor and carrier that is configured
+  trunkline doctor --online                  also ask every vendor and carrier that is configured
+  trunkline doctor --fix                     send the calls of Twilio's number here, after asking
   trunkline doctor --config /etc/trunkline.toml --json")]
 pub(crate) struct Doctor {
     /// The configuration; without it trunkline.toml, if there is one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Ask each configured vendor, in each role and by each transport, with a real request, and each carrier whether
-    /// the account and its number are in order. Costs next to nothing.
+    /// the account and its number are in order, and for the time. Costs next to nothing.
     #[arg(long)]
     online: bool,
+    /// Look at this public address instead of server.public_url.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Set voice URL and status callback of Twilio's number (twilio.from) to this server. Shows what they are and asks.
+    #[arg(long, conflicts_with = "url")]
+    fix: bool,
+    /// Do not ask before --fix changes something.
+    #[arg(long, requires = "fix")]
+    yes: bool,
     /// Report as JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// One thing that was looked at.
-#[derive(Debug, serde::Serialize)]
-struct Finding {
-    name: String,
-    /// What is wrong and what to do; absent when it is well.
-    problem: Option<String>,
-}
-
 impl Doctor {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let findings = findings(self.config.as_deref(), self.online)?;
-        let is_well = findings.iter().all(|finding| finding.problem.is_none());
+        let findings = super::small_runtime()?.block_on(Box::pin(self.findings()))?;
+        let worst = worst(&findings);
         if self.json {
-            json(&serde_json::json!({"ok": is_well, "findings": findings}));
+            json(&serde_json::json!({"ok": worst < State::Warn, "worst": worst, "findings": findings}));
         } else {
-            for Finding { name, problem } in &findings {
-                match problem {
-                    None => say(&format!("{} {name}", green("ok  "))),
-                    Some(problem) => say(&format!("FAIL {name}: {problem}")),
-                }
-            }
+            findings.iter().for_each(Finding::show);
         }
-        if is_well { Ok(()) } else { Err(Failure::silent()) }
+        match worst {
+            State::Ok | State::LeftOut => Ok(()),
+            State::Warn => Err(Failure::warned()),
+            State::Fail => Err(Failure::silent()),
+        }
+    }
+
+    async fn findings(&self) -> Result<Vec<Finding>, Failure> {
+        let vendors = Vendors::new(1);
+        let mut findings = Vec::new();
+        let config = match config::load(&Sources::of_process(self.config.as_deref())) {
+            Ok(loaded) => {
+                findings.push(Finding::ok("configuration", "configuration"));
+                loaded.config
+            }
+            Err(problems) => {
+                let problem = problems.to_string();
+                let fix = "trunkline config show --defaults   # all keys, with what they mean";
+                findings.push(Finding::fail("configuration", "configuration", problem).fix(fix));
+                findings.extend(builtin(&vendors));
+                let why = "the configuration can't be used";
+                findings.push(Finding::left_out(
+                    "server.running",
+                    "all that it would say where to look",
+                    why,
+                ));
+                return Ok(findings);
+            }
+        };
+        findings.extend(builtin(&vendors));
+        findings.extend(phrases(&vendors, &config));
+        findings.extend(store::findings(&config).await);
+        let (here, found) = here::findings(&config).await;
+        findings.extend(found);
+        findings.extend(Box::pin(public::findings(&config, self.url.as_deref(), &here)).await);
+        if self.fix {
+            findings.push(Box::pin(point::fix(&config, &findings, self.yes)).await?);
+        }
+        if self.online {
+            findings.extend(online::findings(vendors.probes(&config), &config).await);
+            findings.extend(Box::pin(accounts::findings(&config)).await);
+        } else {
+            let why = "only with --online: it asks them with real requests";
+            findings.push(Finding::left_out("vendor", "vendors and carriers", why));
+        }
+        Ok(findings)
     }
 }
 
-fn findings(file: Option<&Path>, online: bool) -> Result<Vec<Finding>, Failure> {
-    let mut findings: Vec<Finding> = Vec::new();
-    let mut add =
-        |name: &str, problem: Option<String>| findings.push(Finding { name: name.to_owned(), problem });
-    let config = match config::load(&Sources::of_process(file)) {
-        Err(problems) => {
-            add("configuration", Some(problems.to_string()));
-            None
-        }
-        Ok(loaded) => {
-            add("configuration", None);
-            let config = &loaded.config;
-            add(&format!("data folder {}", config.data.dir.display()), data_fault(&config.data.dir));
-            add(&format!("address {}", config.server.listen), address_fault(config));
-            Some(loaded.config)
-        }
-    };
-    let vendors = Vendors::new(1);
-    for finding in vendors.findings() {
-        add(&finding.name, finding.problem);
-    }
-    let Some(config) = config else { return Ok(findings) };
-    // A fault of the lists has been told with the configuration.
-    let agents = vendors.agents(&config).unwrap_or_default();
+/// The libraries of the built-in vendors.
+fn builtin(vendors: &Vendors) -> Vec<Finding> {
+    let found = vendors.findings().into_iter();
+    found.map(|found| Finding::of("builtin", found.name, found.problem)).collect()
+}
+
+/// Whether the agents can be made, and whether recognisers know what callers may say.
+fn phrases(vendors: &Vendors, config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let agents = vendors.agents(config).unwrap_or_else(|failure| {
+        findings.push(Finding::fail("agents", "agents", failure.to_string()));
+        Default::default()
+    });
     for agent in agents.values().filter(|agent| agent.recogniser.is_some()) {
         let Some(wanted) = config.agents.get(&agent.name) else { continue };
         let problems = vendors.check_phrases(agent, wanted);
-        add(&format!("phrases of agent {}", agent.name), (!problems.is_empty()).then(|| problems.join("; ")));
+        let problem = (!problems.is_empty()).then(|| problems.join("; "));
+        findings.push(Finding::of("agent.phrases", format!("phrases of agent {}", agent.name), problem));
     }
-    if online {
-        let probes = vendors.probes(&config);
-        let runtime = super::small_runtime()?;
-        findings.extend(runtime.block_on(online::findings(probes)));
-        findings.extend(runtime.block_on(accounts::findings(&config)));
-    }
-    Ok(findings)
-}
-
-fn data_fault(folder: &Path) -> Option<String> {
-    let probe = folder.join(format!(".doctor-{}", std::process::id()));
-    let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&probe, b"ok"));
-    // What could not be written is not there to be removed.
-    let _ = std::fs::remove_file(&probe);
-    written.err().map(|error| format!("it can't be written: {error}"))
-}
-
-fn address_fault(config: &Config) -> Option<String> {
-    let address = config.server.listen;
-    match TcpListener::bind(address) {
-        Ok(_) => None,
-        Err(error) => Some(format!("{error}; a running server holds it, or give another with server.listen")),
-    }
+    findings
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use jiff::Timestamp;
 use records::masked;
+use store::Erased;
 
-use super::small_runtime;
+use super::{data_is_there, small_runtime};
 use crate::config::{self, Sources};
 use crate::failure::{EXIT_CODES, Failure};
 use crate::keeping;
@@ -39,26 +40,43 @@ impl Erase {
         }
         let mut config = config::load(&Sources::of_process(None))?.config;
         config.data.dir = self.data.clone().unwrap_or(config.data.dir);
+        data_is_there(&config)?;
         let runtime = small_runtime()?;
         let forgetter = runtime.block_on(keeping::forgetter(&config))?;
         let failed = |error: store::ForgetError| Failure::failed(error.to_string());
         if !self.yes {
-            let calls = runtime.block_on(forgetter.calls_with(&self.number)).map_err(failed)?;
-            calls.iter().for_each(|id| say(&id.to_string()));
-            say(&format!("{} calls from or to {}; --yes erases them", calls.len(), masked(&self.number)));
+            let would = runtime.block_on(forgetter.would_erase(&self.number)).map_err(failed)?;
+            would.calls.iter().for_each(|id| say(&id.to_string()));
+            say_left(&would);
+            say(&format!(
+                "{} calls from or to {}; --yes erases them",
+                would.calls.len(),
+                masked(&self.number)
+            ));
             return Ok(());
         }
         let erased = runtime
             .block_on(forgetter.erase(&self.number, "command line", Timestamp::now()))
             .map_err(failed)?;
         say(&format!("{} calls from or to {} are erased", erased.calls.len(), masked(&self.number)));
-        for (id, error) in &erased.failed {
-            say(&format!("{id} is not: {error}"));
-        }
+        say_left(&erased);
         if erased.failed.is_empty() {
             Ok(())
         } else {
-            Err(Failure::failed("not all is erased; run it again later"))
+            Err(Failure::failed("not all is erased yet; the server goes on trying"))
         }
+    }
+}
+
+/// What keeps something, and why.
+fn say_left(erased: &Erased) {
+    for id in &erased.running {
+        say(&format!("{id} is not over; the server erases it when it is"));
+    }
+    for id in &erased.held {
+        say(&format!("{id} is held and keeps everything"));
+    }
+    for (id, error) in &erased.failed {
+        say(&format!("{id} is not erased: {error}"));
     }
 }

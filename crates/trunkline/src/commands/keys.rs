@@ -1,5 +1,7 @@
 //! `trunkline keys create|list|revoke`: the API's keys, made beside a running server.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -7,7 +9,7 @@ use control::NewKey;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
-use store::{ApiKey, Database, Scope};
+use store::{ApiKey, Database, DatabaseOptions, Scope};
 
 use crate::config::{self, Sources};
 use crate::failure::{EXIT_CODES, Failure};
@@ -80,28 +82,65 @@ impl KeysCommand {
 
     async fn act(self) -> Result<(), Failure> {
         match self.action {
-            Action::Create { name, scope, place } => create(&place.open().await?, name.trim(), scope).await,
-            Action::List { place, json } => list(&place.open().await?, json).await,
-            Action::Revoke { id, place } => revoke(&place.open().await?, id.trim()).await,
+            Action::Create { name, scope, place } => {
+                let name = checked(&name)?;
+                create(&place.open(Absent::Make).await?, name, scope).await
+            }
+            Action::List { place, json } => list(&place.open(Absent::Refuse).await?, json).await,
+            Action::Revoke { id, place } => revoke(&place.open(Absent::Refuse).await?, id.trim()).await,
         }
     }
 }
 
+/// What is done where there are no tables yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    /// A key may be made before the server first starts.
+    Make,
+    /// Keys that are looked for are somewhere else.
+    Refuse,
+}
+
+/// A name that can be shown on a line.
+fn checked(name: &str) -> Result<&str, Failure> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        return Err(Failure::usage("--name is 1 to 100 characters"));
+    }
+    Ok(name)
+}
+
 impl Place {
-    async fn open(&self) -> Result<Database, Failure> {
+    async fn open(&self, absent: Absent) -> Result<Database, Failure> {
         let sources = Sources::of_process(self.config.as_deref()).flag(
             "data.dir",
             "--data",
             self.data.as_ref().map(|dir| dir.display()),
         );
-        tables(&config::load(&sources)?.config).await
+        let config = config::load(&sources)?.config;
+        if let DatabaseOptions::Sqlite { file } = config.tables() {
+            if absent == Absent::Make {
+                // As the server makes it: nobody else on the machine may look into it.
+                let folder = &config.data.dir;
+                DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
+                    Failure::unavailable(format!(
+                        "the data folder {} can't be made: {error}",
+                        folder.display()
+                    ))
+                })?;
+            } else if !file.exists() {
+                return Err(Failure::failed(format!(
+                    "there is no database {} yet; `trunkline keys create` makes one, or give the server's folder with \
+                     --data",
+                    file.display()
+                )));
+            }
+        }
+        tables(&config).await
     }
 }
 
 async fn create(database: &Database, name: &str, scope: ScopeName) -> Result<(), Failure> {
-    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-        return Err(Failure::usage("--name is 1 to 100 characters"));
-    }
     let scope = match scope {
         ScopeName::Read => Scope::Read,
         ScopeName::Call => Scope::Call,
@@ -151,7 +190,9 @@ async fn revoke(database: &Database, id: &str) -> Result<(), Failure> {
             say(&format!("{id} is withdrawn"));
             Ok(())
         }
-        Ok(false) => Err(Failure::failed(format!("there is no key {id} that could be withdrawn"))),
+        Ok(false) => Err(Failure::failed(format!(
+            "there is no key {id} that could be withdrawn; `trunkline keys list` shows them"
+        ))),
         Err(error) => Err(Failure::unavailable(error.to_string())),
     }
 }

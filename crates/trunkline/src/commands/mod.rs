@@ -34,6 +34,8 @@ const EXAMPLES: &str = "Examples:
   trunkline phone ws://127.0.0.1:8080/voicebot/ws --say \"What are your opening hours?\"
   trunkline conformance exotel wss://gw.example.com/voicebot/ws
   trunkline keys create --name crm --scope call
+  trunkline call place +919876543210 --wait
+  trunkline doctor                                  could a server run here, and do carriers reach it?
   trunkline config check trunkline.toml";
 
 /// What can be done.
@@ -83,6 +85,18 @@ impl Command {
 /// A runtime for commands that need one but carry no load.
 fn small_runtime() -> Result<tokio::runtime::Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+/// Whether there is a data folder to work on. What works on calls must not make an empty one and say that all is done.
+fn data_is_there(config: &crate::config::Config) -> Result<(), Failure> {
+    let folder = &config.data.dir;
+    if folder.is_dir() {
+        return Ok(());
+    }
+    Err(Failure::failed(format!(
+        "there is no data folder {}: no server has run on it; give the server's with --data, or its configuration",
+        folder.display()
+    )))
 }
 
 /// Every call has ids of its own, or the server takes it for a carrier's reconnect.

@@ -194,6 +194,7 @@ pub(crate) fn line(event: &PhoneEvent) -> String {
         PhoneEvent::Cleared { at_ms, dropped_ms } => (*at_ms, format!("clear: {dropped_ms} ms dropped")),
         PhoneEvent::Mark { at_ms, name } => (*at_ms, dim(&format!("mark {name}"))),
         PhoneEvent::Verb { at_ms, what } => (*at_ms, what.clone()),
+        PhoneEvent::Stopped { at_ms } => (*at_ms, dim("caller has hung up")),
         PhoneEvent::NoAnswer { at_ms } => (*at_ms, "no answer; going on".to_owned()),
         PhoneEvent::Finding(finding) => (finding.at_ms, rule(finding)),
         PhoneEvent::Ended { at_ms, by } => {

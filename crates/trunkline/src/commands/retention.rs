@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use records::Kept;
 use store::Retention;
 
-use super::small_runtime;
+use super::{data_is_there, small_runtime};
 use crate::config::{self, Sources};
 use crate::failure::{EXIT_CODES, Failure};
 use crate::keeping;
@@ -46,6 +46,7 @@ impl RetentionCommand {
             return Ok(());
         }
         config.data.dir = data.unwrap_or(config.data.dir);
+        data_is_there(&config)?;
         let runtime = small_runtime()?;
         let forgetter = runtime.block_on(keeping::forgetter(&config))?;
         let swept = runtime
@@ -54,6 +55,9 @@ impl RetentionCommand {
         let did = if dry_run { "would be taken out" } else { "taken out" };
         for what in Kept::ALL {
             say(&format!("{:<10}  of {} calls {did}", what.as_str(), swept.count(what)));
+        }
+        for (id, what) in &swept.held {
+            say(&format!("{id} is held: its {} stays", what.as_str()));
         }
         for (id, error) in &swept.failed {
             say(&format!("{id}: {error}"));

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use control::{Alive, DataPlane};
-use records::AnsweredBy;
-use secrecy::{ExposeSecret as _, SecretString};
+use control::NoCalls;
+use reqwest::Method;
 use serde_json::Value;
-use store::{CallId, OpenError, Store};
+use store::{OpenError, Store};
 
+use crate::api::{Ask, Fault, ServerArgs};
 use crate::carriers;
 use crate::config::{self, Config, Sources};
 use crate::failure::{EXIT_CODES, Failure};
@@ -26,18 +26,11 @@ const ANSWER: Duration = Duration::from_secs(600);
   trunkline sweep --dry-run        which calls would be asked after or closed
   trunkline sweep --json")]
 pub(crate) struct Sweep {
-    /// The configuration; without it trunkline.toml, if there is one.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerArgs,
     /// The data folder, where no server runs.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The running server; without it the one of the configuration.
-    #[arg(long, value_name = "URL")]
-    server: Option<String>,
-    /// A key of scope `call`, where the configuration has no token.
-    #[arg(long, value_name = "KEY", env = "TRUNKLINE_KEY", hide_env_values = true)]
-    key: Option<String>,
     /// Only look: change nothing and ask nobody.
     #[arg(long)]
     dry_run: bool,
@@ -46,36 +39,9 @@ pub(crate) struct Sweep {
     json: bool,
 }
 
-/// No call runs in this process.
-struct NoCalls;
-
-impl DataPlane for NoCalls {
-    fn mode(&self) -> String {
-        String::new()
-    }
-    fn calls(&self) -> usize {
-        0
-    }
-    fn max_calls(&self) -> usize {
-        0
-    }
-    fn is_draining(&self) -> bool {
-        false
-    }
-    fn live(&self) -> Vec<Alive> {
-        Vec::new()
-    }
-    fn end(&self, _: CallId) -> bool {
-        false
-    }
-    fn answered_by(&self, _: CallId, _: AnsweredBy) -> bool {
-        false
-    }
-}
-
 impl Sweep {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let sources = Sources::of_process(self.config.as_deref()).flag(
+        let sources = Sources::of_process(self.server.config.as_deref()).flag(
             "data.dir",
             "--data",
             self.data.as_ref().map(|dir| dir.display()),
@@ -97,56 +63,26 @@ impl Sweep {
 
     /// By the running server; `None` where there is none.
     async fn ask(&self, config: &Config) -> Result<Option<Value>, Failure> {
-        let server = &config.server;
-        let base = self.server.clone().unwrap_or_else(|| {
-            let scheme = if server.tls.cert.is_some() { "https" } else { "http" };
-            let mut listen = server.listen;
-            if listen.ip().is_unspecified() {
-                listen.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-            }
-            format!("{scheme}://{listen}")
-        });
-        let key = self.key.clone().map(SecretString::from).or_else(|| server.token.clone());
-        let url =
-            format!("{}/api/v1/calls/cleanup-stale?dry_run={}", base.trim_end_matches('/'), self.dry_run);
-        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER).build();
-        let client = client.map_err(|error| Failure::failed(error.to_string()))?;
-        let mut request = client.post(url);
-        if let Some(key) = &key {
-            request = request.bearer_auth(key.expose_secret());
+        let api = self.server.open_with(config)?;
+        let target = format!("/api/v1/calls/cleanup-stale?dry_run={}", self.dry_run);
+        match api.json(Ask { within: Some(ANSWER), ..Ask::new(Method::POST, &target) }).await {
+            Ok(report) => Ok(Some(report)),
+            Err(Fault::Nobody(_)) if self.server.server.is_none() => Ok(None),
+            Err(fault) => Err(api.failure(fault)),
         }
-        let answer = match request.send().await {
-            Ok(answer) => answer,
-            Err(error) if error.is_connect() && self.server.is_none() => return Ok(None),
-            Err(error) => {
-                return Err(Failure::unavailable(format!(
-                    "the server did not answer: {}",
-                    error.without_url()
-                )));
-            }
-        };
-        let status = answer.status();
-        let body = answer.bytes().await.unwrap_or_default();
-        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        if status.is_success() {
-            return Ok(Some(body));
-        }
-        let detail = body["detail"].as_str().unwrap_or("it does not say why");
-        Err(Failure::failed(format!("the server answered {status}: {detail}")))
     }
 
     async fn directly(&self, config: &Config) -> Result<Value, Failure> {
+        super::data_is_there(config)?;
         // A server that runs on this folder knows which calls live, and this process does not.
         let _alone = Store::open(&config.data.dir).map_err(|error| match error {
             OpenError::InUse(_) => Failure::unavailable(format!("{error}; give its address with --server")),
             OpenError::Io(..) => Failure::config(error.to_string()),
         })?;
         let database = tables(config).await?;
-        let outbound = carriers::outbound(config, database, Arc::new(NoCalls))?;
-        let report = outbound
-            .sweep(self.dry_run, false)
-            .await
-            .map_err(|error| Failure::unavailable(error.to_string()))?;
+        let outbound = carriers::outbound(config, database, Arc::new(NoCalls), None)?;
+        let report =
+            outbound.sweep(self.dry_run).await.map_err(|error| Failure::unavailable(error.to_string()))?;
         serde_json::to_value(report).map_err(|error| Failure::failed(error.to_string()))
     }
 }

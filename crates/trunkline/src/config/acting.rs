@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use carriers::Address;
 use control::Door;
-use records::{Country, DialRules};
+use records::{Allowance, Country, DialRules};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use store::DatabaseOptions;
@@ -21,10 +22,17 @@ pub(crate) struct Database {
 }
 
 /// The API's door.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Api {
     pub(crate) require_key: Option<bool>,
+    pub(crate) requests_per_minute: u32,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { require_key: None, requests_per_minute: 6_000 }
+    }
 }
 
 /// Calls that are placed.
@@ -37,7 +45,9 @@ pub(crate) struct Outbound {
     pub(crate) blocked_prefixes: Vec<String>,
     pub(crate) allowed_prefixes: Vec<String>,
     pub(crate) calls_per_minute: u32,
+    pub(crate) calls_per_day: u32,
     pub(crate) minutes_per_day: u32,
+    pub(crate) whole_server: WholeServer,
     pub(crate) ring_ms: u64,
     pub(crate) max_call_ms: u64,
     pub(crate) machine_detection: Listens,
@@ -52,7 +62,9 @@ impl Default for Outbound {
             blocked_prefixes: Vec::new(),
             allowed_prefixes: Vec::new(),
             calls_per_minute: 60,
+            calls_per_day: 2_000,
             minutes_per_day: 1_000,
+            whole_server: WholeServer::default(),
             ring_ms: 45_000,
             max_call_ms: 3_600_000,
             machine_detection: Listens::Off,
@@ -69,8 +81,28 @@ impl Outbound {
             blocked_prefixes: self.blocked_prefixes.clone(),
             allowed_prefixes: self.allowed_prefixes.clone(),
             calls_per_minute: self.calls_per_minute,
+            calls_per_day: self.calls_per_day,
             minutes_per_day: self.minutes_per_day,
+            server: Allowance {
+                calls_per_minute: 0,
+                calls_per_day: self.whole_server.calls_per_day,
+                minutes_per_day: self.whole_server.minutes_per_day,
+            },
         }
+    }
+}
+
+/// What all keys may place together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct WholeServer {
+    pub(crate) calls_per_day: u32,
+    pub(crate) minutes_per_day: u32,
+}
+
+impl Default for WholeServer {
+    fn default() -> Self {
+        Self { calls_per_day: 10_000, minutes_per_day: 10_000 }
     }
 }
 
@@ -139,13 +171,19 @@ impl Config {
         }
     }
 
+    /// Whether something in front of this server lets others reach it: it has an address by which they do.
+    fn is_published(&self) -> bool {
+        let public = self.server.public_url.as_deref();
+        public.is_some_and(|url| Address::parse(url).map_or(true, |address| !address.is_loopback()))
+    }
+
     /// What the API asks of those who bring neither token nor key.
     pub(crate) fn door(&self) -> Door {
         let is_here = self.server.listen.ip().to_canonical().is_loopback();
         match self.api.require_key {
             Some(true) => Door::Locked,
             Some(false) if is_here => Door::Open,
-            None if is_here && self.server.token.is_none() => Door::OpenUntilKeyed,
+            None if is_here && !self.is_published() && self.server.token.is_none() => Door::OpenUntilKeyed,
             Some(false) | None => Door::Locked,
         }
     }

@@ -9,6 +9,8 @@ use providers::{Entry, Role};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
+use super::transfer::Transfer;
+
 /// One agent. In the file it is one flat table, so it is one here.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -43,6 +45,7 @@ pub(crate) struct Agent {
     pub(crate) limits: call::Limits,
     pub(crate) playout: call::Playout,
     pub(crate) recording: call::Recording,
+    pub(crate) transfer: Transfer,
 }
 
 impl Default for Agent {
@@ -75,6 +78,7 @@ impl Default for Agent {
             limits: call::Limits::default(),
             playout: call::Playout::default(),
             recording: call::Recording::default(),
+            transfer: Transfer::default(),
         }
     }
 }
@@ -95,6 +99,9 @@ impl Agent {
     pub(crate) fn roles(&self) -> &'static [Role] {
         match (self.kind, &self.speech_to_speech) {
             (call::AgentKind::Assistant, Some(_)) if self.speech_to_speech_fallback => &Role::ALL,
+            (call::AgentKind::Assistant, Some(_)) if self.call_settings().asks_first() => {
+                &[Role::SpeechToSpeech, Role::TextToSpeech]
+            }
             (call::AgentKind::Assistant, Some(_)) => &[Role::SpeechToSpeech],
             (call::AgentKind::Assistant, None) => {
                 &[Role::SpeechToText, Role::LanguageModel, Role::TextToSpeech]
@@ -114,7 +121,7 @@ impl Agent {
             greeting_fallback: self.greeting_fallback,
             prompt: self.prompt.clone(),
             language: self.language.clone(),
-            tools: self.tools.for_calls(),
+            tools: call::Tools { transfer: self.transfer.for_calls(), ..self.tools.for_calls() },
             apology: self.apology.clone(),
             failure: self.failure.clone(),
             speech: self.speech.clone(),

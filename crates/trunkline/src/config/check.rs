@@ -20,6 +20,9 @@ pub(super) fn check(config: &Config, place: impl Fn(&str) -> String) -> Vec<Prob
     server(config, &mut add);
     acting(config, &mut add);
     accounts(config, &mut add);
+    for (key, what) in config.alerts.problems() {
+        add(&format!("alerts.{key}"), what);
+    }
     if !config.agents.contains_key(&config.default_agent) {
         let names: Vec<&str> = config.agents.keys().map(String::as_str).collect();
         add("default_agent", no_such("agent", &config.default_agent, &names));
@@ -152,6 +155,14 @@ fn acting(config: &Config, add: &mut impl FnMut(&str, String)) {
             add(path, format!("{ms} is not from 1000 to {most}"));
         }
     }
+    for (path, minutes) in [
+        ("outbound.minutes_per_day", outbound.minutes_per_day),
+        ("outbound.whole_server.minutes_per_day", outbound.whole_server.minutes_per_day),
+    ] {
+        if minutes > 0 && u64::from(minutes) * 60_000 < outbound.max_call_ms {
+            add(path, "one call may take longer (outbound.max_call_ms), so none could be placed".to_owned());
+        }
+    }
     if config.sweep.after_ms < 60_000 {
         add(
             "sweep.after_ms",
@@ -213,6 +224,9 @@ fn agent(under: &str, agent: &Agent, vendors: &VendorTable, add: &mut impl FnMut
     let own = agent.tools.own.iter().map(|(name, tool)| (name.as_str(), tool));
     for problem in ToolRunner::new(own).err().into_iter().flatten() {
         add(&at(&format!("tools.{}.{}", problem.tool, problem.key)), problem.why);
+    }
+    for (key, problem) in agent.transfer.problems() {
+        add(&at(&format!("transfer.{key}")), problem);
     }
     for problem in agent.call_settings().problems() {
         add(under, problem);

@@ -25,6 +25,7 @@ pub(crate) const FREE: &[&str] = &[
     "agents.*.tools.*.parameters",
     "agents.*.tools.*.headers",
     "agents.*.tools.*.bound",
+    "agents.*.transfer.to",
 ];
 
 /// Keys that hold lists, which the environment gives with commas.
@@ -112,7 +113,12 @@ pub(crate) const KEYS: &[Key] = &[
     key("database.url_file", "A file that holds the address."),
     key(
         "api.require_key",
-        "Whether the API needs a token or key. Unset: unless it is on loopback and there is neither.",
+        "Whether the API needs a token or key. Unset: unless it is on loopback, has no other public_url, and there is \
+         neither.",
+    ),
+    key(
+        "api.requests_per_minute",
+        "How often one key, or the token, may ask within a minute. 0: any number.",
     ),
     key("outbound.carrier", "The carrier that calls are placed over when none is asked for."),
     key(
@@ -126,7 +132,16 @@ pub(crate) const KEYS: &[Key] = &[
         "Beginnings of numbers, with +, that are dialled whatever their country and kind.",
     ),
     key("outbound.calls_per_minute", "Calls that one key may place within a minute. 0: any number."),
-    key("outbound.minutes_per_day", "Minutes that one key's calls may take within a day. 0: any number."),
+    key("outbound.calls_per_day", "Calls that one key may place within a day. 0: any number."),
+    key(
+        "outbound.minutes_per_day",
+        "Minutes that one key's calls may take within a day; one that is not over counts `max_call_ms`. 0: any number.",
+    ),
+    key("outbound.whole_server.calls_per_day", "Calls that all keys may place within a day. 0: any number."),
+    key(
+        "outbound.whole_server.minutes_per_day",
+        "Minutes that the calls of all keys may take within a day, counted in the same way. 0: any number.",
+    ),
     key("outbound.ring_ms", "How long a placed call may ring."),
     key("outbound.max_call_ms", "How long a placed call may take."),
     key(
@@ -135,6 +150,12 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("sweep.after_ms", "For how long a call shows no sign of life before its carrier is asked after it."),
     key("sweep.every_ms", "How often silent calls are looked for. 0: only when told to."),
+    key("alerts.webhook_url", "Secret. Where the beginning and the end of each alert is posted."),
+    key(
+        "alerts.webhook_secret",
+        "Secret. `whsec_` and base64: what is posted is signed with it, as the Standard Webhooks text has it.",
+    ),
+    key("alerts.webhook_secret_file", "A file that holds it."),
     key("keys.elevenlabs_agent", "The id of the ElevenLabs agent."),
     key(
         "keys.elevenlabs_webhook",
@@ -421,4 +442,18 @@ pub(crate) const KEYS: &[Key] = &[
         "agents.*.recording.wait_ms",
         "How long an answer is waited for before it is asked again, then taken as no.",
     ),
+    key(
+        "agents.*.transfer.to",
+        "To whom callers may be handed on: a table of names and numbers (+...) or SIP addresses. Dialled over Twilio.",
+    ),
+    key(
+        "agents.*.transfer.usual",
+        "The name that is meant where nobody is named, and by `failure.then`. Unset: the only one, if there is one.",
+    ),
+    key(
+        "agents.*.transfer.caller_id",
+        "The number that they see, one of the carrier's account. Unset: the caller's own, or ours in a placed call.",
+    ),
+    key("agents.*.transfer.ring_ms", "How long they are rung."),
+    key("agents.*.transfer.unreached", "What the caller hears when they are busy or away. Empty: nothing."),
 ];

@@ -3,6 +3,7 @@
 
 mod acting;
 mod agent;
+mod alerts;
 mod aliases;
 pub(crate) mod builtin;
 mod check;
@@ -14,6 +15,7 @@ mod problem;
 mod schema;
 mod secrets;
 mod show;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

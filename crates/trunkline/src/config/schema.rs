@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::acting::{Api, Database, Exotel, Outbound, Sweep};
 use super::agent::Agent;
+use super::alerts::Alerts;
 use super::keep::{Recording, RetentionDays};
 
 /// Everything that can be set.
@@ -29,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) api: Api,
     pub(crate) outbound: Outbound,
     pub(crate) sweep: Sweep,
+    pub(crate) alerts: Alerts,
     pub(crate) keys: Keys,
     pub(crate) twilio: Twilio,
     pub(crate) exotel: Exotel,
@@ -53,6 +55,7 @@ impl Default for Config {
             api: Api::default(),
             outbound: Outbound::default(),
             sweep: Sweep::default(),
+            alerts: Alerts::default(),
             keys: Keys::default(),
             twilio: Twilio::default(),
             exotel: Exotel::default(),

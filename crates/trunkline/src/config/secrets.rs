@@ -67,6 +67,12 @@ pub(super) fn read(
             secret: &mut config.recording.secret_access_key,
             file: config.recording.secret_access_key_file.as_deref(),
         },
+        Slot {
+            path: "alerts.webhook_secret".to_owned(),
+            credential: "alerts_webhook_secret".to_owned(),
+            secret: &mut config.alerts.webhook_secret,
+            file: config.alerts.webhook_secret_file.as_deref(),
+        },
     ];
     slots.extend(config.vendors.iter_mut().map(|(name, vendor)| Slot {
         path: format!("vendors.{name}.key"),

@@ -394,6 +394,18 @@ fn what_is_wrong_with_placing_calls_is_placed_and_explained() {
         ),
         ("[outbound]\nring_ms = 5", "t.toml:2:1: outbound.ring_ms: 5 is not from 1000 to 600000"),
         ("[sweep]\nafter_ms = 5", "t.toml:2:1: sweep.after_ms: 5 is less than a minute"),
+        (
+            "[alerts]\nwebhook_url = 'https://a.example/x'",
+            "t.toml:2:1: alerts.webhook_url: alerts.webhook_secret is missing",
+        ),
+        (
+            "[alerts]\nwebhook_url = 'ftp://a.example'\nwebhook_secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'",
+            "t.toml:2:1: alerts.webhook_url: it begins with https://",
+        ),
+        (
+            "[alerts]\nwebhook_url = 'https://a.example/x'\nwebhook_secret = 'whsec_c2hvcnQ='",
+            "t.toml:3:1: alerts.webhook_secret: it holds 5 bytes, and must hold 24 to 64",
+        ),
         ("[database]\nurl = 'mysql://x'", "t.toml:2:1: database.url: it begins with postgres://"),
         (
             "server.listen = '0.0.0.0:80'\n[api]\nrequire_key = false",

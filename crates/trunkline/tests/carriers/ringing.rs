@@ -1,11 +1,13 @@
 //! Twilio rings the server: the phone follows its TwiML, talks with its agents, and the conformance test has nothing to
 //! find fault with.
 
+use std::time::{Duration, Instant};
+
 use audio::g711::{mulaw_decode, mulaw_encode};
 use audio::{level_db, wav};
 use serde_json::Value;
 
-use crate::support::{Server, TOKEN};
+use crate::support::{LONG, Server, TOKEN};
 
 const QUESTION: &str = "what are your opening hours";
 
@@ -70,5 +72,52 @@ fn the_server_conforms_to_twilios_documents() {
         let report = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{report}\n{}", String::from_utf8_lossy(&output.stderr));
         assert!(!report.contains("SKIP"), "{report}");
+    }
+}
+
+/// A server whose agent can't be reached and so hands its callers on to this number.
+fn handing_on(to: &str) -> Server {
+    Server::start(&[
+        ("TRUNKLINE__AGENTS__ASSISTANT__SPEECH_TO_SPEECH", "openai"),
+        ("TRUNKLINE__AGENTS__ASSISTANT__FAILURE__THEN", "transfer"),
+        ("TRUNKLINE__AGENTS__ASSISTANT__TRANSFER__TO__SALES", to),
+        ("TRUNKLINE__VENDORS__OPENAI__KEY", "sk-none"),
+        // Nothing listens there.
+        ("TRUNKLINE__VENDORS__OPENAI__BASE_URL", "http://127.0.0.1:9/v1"),
+    ])
+}
+
+/// What the API shows of a call, once it is as wanted.
+fn shown(server: &Server, id: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    let until = Instant::now() + LONG;
+    loop {
+        let (_, detail) = server.ask("GET", &format!("/api/v1/calls/{id}"), "");
+        if is_it(&detail) {
+            return detail;
+        }
+        assert!(Instant::now() < until, "{detail}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_call_is_handed_on_and_its_record_tells_how_that_went() {
+    for (to, outcome) in
+        [("+12025550177", "completed"), ("+918000009001", "busy"), ("+918000009002", "no-answer")]
+    {
+        let server = handing_on(to);
+        let (report, _, _) = phone(&server, "assistant", &["--wait", "30"]);
+        assert_eq!(broken(&report), Vec::<&Value>::new(), "{report}");
+        let sid = report["call_sid"].clone();
+        let record =
+            server.record(|record| record["carrier_call_id"] == sid && !record["ended_at"].is_null());
+        assert_eq!((&record["end_reason"], &record["transfer"]), (&"transferred".into(), &"sales".into()));
+        let id = record["id"].as_str().expect("a record has an id");
+        let detail = shown(&server, id, |detail| detail["carrier_report"]["DialCallStatus"] == outcome);
+        assert_eq!((&detail["status"], &detail["end_reason"]), (&"completed".into(), &"transferred".into()));
+        let kinds: Vec<&Value> =
+            detail["callbacks"].as_array().into_iter().flatten().map(|callback| &callback["kind"]).collect();
+        assert!(kinds.contains(&&"dialled".into()), "{detail}");
+        assert!(!detail.to_string().contains(to), "whom is the operator's to know: {detail}");
     }
 }

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_trunkline");
@@ -30,6 +31,12 @@ impl Server {
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (process, address, stdout) = spawn(&folder, &settings);
         Self { process, address, folder, settings, _stdout: stdout }
+    }
+
+    /// Has it stand still: what is sent to it arrives, and nobody reads it.
+    pub(crate) fn freeze(&self) {
+        let pid = Pid::from_child(&self.process);
+        kill_process(pid, Signal::STOP).expect("it runs");
     }
 
     /// Kills it as the kernel would, and starts it again on the same data.

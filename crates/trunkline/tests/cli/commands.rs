@@ -16,6 +16,14 @@ fn help_begins_with_examples_and_ends_with_exit_codes() {
         &["replay"],
         &["config"],
         &["doctor"],
+        &["keys"],
+        &["sweep"],
+        &["erase"],
+        &["retention"],
+        &["sim"],
+        &["call", "place"],
+        &["call", "hangup"],
+        &["call", "tail"],
     ] {
         let output = run(&[command, &["--help"]].concat());
         let help = text(&output.stdout);

@@ -85,6 +85,27 @@ fn metric_names(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// A defence without its test is a hope: each test that the page names is there.
+#[test]
+fn every_test_that_the_security_page_names_exists() {
+    let path = "docs/security.md";
+    let tests: Vec<File> = files(&[".rs"]);
+    let mut problems = Vec::new();
+    let mut named = 0;
+    for (number, line) in document(path).lines().enumerate().filter(|(_, line)| line.starts_with("| ")) {
+        let proof = line.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+        for name in proof.split('`').skip(1).step_by(2) {
+            named += 1;
+            let is_test = format!("fn {name}(");
+            if !tests.iter().any(|file| file.text.contains(&is_test)) {
+                problems.push(format!("{path}:{}: there is no test `{name}`", number + 1));
+            }
+        }
+    }
+    assert!(named > 40, "{path}:1: only {named} tests are named");
+    report("tests in the security page", &problems);
+}
+
 #[test]
 fn links_between_documents_lead_somewhere() {
     let mut problems = Vec::new();

@@ -1,23 +1,29 @@
 //! What is said on a Realtime socket: the caller's audio up, the agent's audio, words and tool calls down.
 
+mod pieces;
+
 use audio::SampleRate;
-use call::{Converse, Conversed, Fault, FaultClass, ItemId, ToolCall, Usage};
+use call::{Converse, Conversed, Fault, FaultClass, ToolCall, Usage};
 use serde_json::{Value, json};
 
 use super::super::error;
 use super::events::{ServerEvent, Trouble, judge};
-use super::format::{Decoder, Encoder, Format, Guard};
+use super::format::{Encoder, Format, Guard};
+use super::memory::Memory;
 use super::order::Order;
 use super::response::Responses;
 use super::setup::{Setup, closed, frame};
 use crate::dialect::{AgentSession, Flow, Frame, Parting};
 
+use pieces::Item;
+
 /// So many pieces of speech are remembered: more than can be waiting to be heard.
 const REMEMBERED: usize = 64;
 
-/// One conversation.
+/// One conversation, over one connection or, where that breaks, two.
 pub(super) struct RealtimeSession {
     setup: Setup,
+    memory: Memory,
     rate: SampleRate,
     encoder: Encoder,
     /// What the agent's audio comes in.
@@ -30,20 +36,6 @@ pub(super) struct RealtimeSession {
     items: Vec<Item>,
     next_item: u32,
     tools: Tools,
-}
-
-/// One piece of the agent's speech.
-struct Item {
-    id: String,
-    item: ItemId,
-    response: String,
-    decoder: Decoder,
-    /// Bytes that are not believed yet.
-    held: Vec<u8>,
-    open: bool,
-    cut: bool,
-    /// Its words came piece by piece.
-    told: bool,
 }
 
 /// Tools that were asked for.
@@ -64,6 +56,7 @@ impl RealtimeSession {
         let own_turns = wanted.pointer("/audio/input/turn_detection").is_none_or(Value::is_null);
         Self {
             setup: Setup::new(wanted),
+            memory: Memory::new(rate, own_turns),
             rate,
             encoder: Encoder::new(rate, usual),
             output: usual,
@@ -78,86 +71,34 @@ impl RealtimeSession {
     }
 
     /// The vendor says what holds from here on. Its word counts, not ours.
-    fn updated(&mut self, session: &Value, out: &mut Vec<Conversed>) -> Result<(), Fault> {
+    fn updated(
+        &mut self,
+        session: &Value,
+        send: &mut Vec<Frame>,
+        out: &mut Vec<Conversed>,
+    ) -> Result<(), Fault> {
         if self.setup.updated() {
             let usual = Format::of(self.rate);
             self.encoder = Encoder::new(self.rate, Setup::format(session, "input", usual)?);
             self.output = Setup::format(session, "output", usual)?;
             out.push(Conversed::Ready);
+            if self.setup.is_again() {
+                self.go_on(send);
+            }
         }
         Ok(())
     }
 
-    /// The piece of speech of this vendor's id, unless it is not wanted any more.
-    fn item(&mut self, event: &ServerEvent) -> Option<&mut Item> {
-        if let Some(index) = self.items.iter().position(|item| item.id == event.item_id) {
-            return self.items.get_mut(index).filter(|item| !item.cut);
+    /// Tells the new connection what was said over the old one, and has it hear what that one did not answer.
+    fn go_on(&mut self, send: &mut Vec<Frame>) {
+        let goes_on = self.memory.goes_on(send);
+        for pcm in goes_on.sound {
+            self.take(Converse::Audio(pcm), send);
         }
-        if self.responses.is_dropped(&event.response_id) {
-            return None;
-        }
-        if self.items.len() >= REMEMBERED {
-            self.items.remove(0);
-        }
-        let item = ItemId(self.next_item);
-        self.next_item += 1;
-        self.items.push(Item {
-            id: event.item_id.clone(),
-            item,
-            response: event.response_id.clone(),
-            decoder: Decoder::new(self.output),
-            held: Vec::new(),
-            open: true,
-            cut: false,
-            told: false,
-        });
-        self.items.last_mut()
-    }
-
-    fn audio(&mut self, event: &ServerEvent, out: &mut Vec<Conversed>) -> Result<(), Fault> {
-        let bytes = base64_simd::STANDARD
-            .decode_to_vec(&event.delta)
-            .map_err(|_| Fault::new(FaultClass::Garbage, "the vendor sent audio that is no base64"))?;
-        if let Some(item) = self.item(event) {
-            item.held.extend_from_slice(&bytes);
-            let item = item.item;
-            self.release(item, false, out);
-        }
-        Ok(())
-    }
-
-    /// Gives on what is held of an item, once it is clear what it is.
-    fn release(&mut self, item: ItemId, ended: bool, out: &mut Vec<Conversed>) {
-        let Some(piece) = self.items.iter_mut().find(|piece| piece.item == item) else { return };
-        if piece.held.is_empty() {
-            return;
-        }
-        let Some(format) = self.guard.judge(self.output, &piece.held, ended) else { return };
-        if format != self.output {
-            self.output = format;
-            piece.decoder = Decoder::new(format);
-        }
-        let pcm = piece.decoder.bytes(&piece.held);
-        piece.held.clear();
-        out.push(Conversed::Audio { item, rate: format.rate(), pcm });
-    }
-
-    fn words(&mut self, event: &ServerEvent, text: &str, is_whole: bool, out: &mut Vec<Conversed>) {
-        let Some(item) = self.item(event) else { return };
-        let is_known = is_whole && item.told;
-        if !text.is_empty() && !is_known {
-            item.told = true;
-            out.push(Conversed::Text { item: item.item, text: text.to_owned() });
-        }
-    }
-
-    fn item_done(&mut self, id: &str, out: &mut Vec<Conversed>) {
-        let Some(piece) = self.items.iter_mut().find(|piece| piece.id == id && piece.open) else { return };
-        piece.open = false;
-        if !piece.cut {
-            let item = piece.item;
-            self.release(item, true, out);
-            out.push(Conversed::ItemDone(item));
+        match goes_on.say {
+            Some(words) => self.take(Converse::Say(words), send),
+            None if goes_on.asks => self.responses.want(send),
+            None => {}
         }
     }
 
@@ -196,6 +137,7 @@ impl RealtimeSession {
         if self.tools.given.len() > REMEMBERED {
             self.tools.given.remove(0);
         }
+        self.memory.tool(&call);
         out.push(Conversed::Tool(call));
     }
 
@@ -227,28 +169,19 @@ impl RealtimeSession {
         };
         self.tool(ToolCall { id: event.call_id, name, arguments: event.arguments, signature: None }, out);
     }
-
-    fn cut(&mut self, item: ItemId, heard_ms: u64, send: &mut Vec<Frame>) {
-        let Some(piece) = self.items.iter_mut().find(|piece| piece.item == item) else { return };
-        piece.cut = true;
-        piece.held.clear();
-        // More than was sent is refused.
-        let audio_end_ms = heard_ms.min(piece.decoder.given_ms());
-        let (id, response) = (piece.id.clone(), piece.response.clone());
-        if self.responses.is_active(&response) {
-            self.responses.cancel(send);
-        }
-        send.push(frame(&json!({
-            "type": "conversation.item.truncate",
-            "item_id": id,
-            "content_index": 0,
-            "audio_end_ms": audio_end_ms,
-        })));
-    }
 }
 
 impl AgentSession for RealtimeSession {
     fn opened(&mut self, _: &mut Vec<Frame>) {}
+
+    /// A new connection is a new session, which knows nothing of the one before.
+    fn reopens(&mut self) -> bool {
+        self.setup.begin_again();
+        (self.guard, self.order) = (Guard::default(), Order::default());
+        (self.responses, self.tools) = (Responses::default(), Tools::default());
+        self.forget_pieces();
+        true
+    }
 
     fn is_ready(&self) -> bool {
         self.setup.is_ready()
@@ -256,7 +189,10 @@ impl AgentSession for RealtimeSession {
 
     fn take(&mut self, what: Converse, send: &mut Vec<Frame>) {
         match what {
-            Converse::Audio(pcm) => send.extend(self.encoder.append(&pcm).map(Frame::Text)),
+            Converse::Audio(pcm) => {
+                self.memory.frame(&pcm);
+                send.extend(self.encoder.append(&pcm).map(Frame::Text));
+            }
             Converse::Finished => {
                 if self.own_turns {
                     send.push(frame(&json!({ "type": "input_audio_buffer.commit" })));
@@ -266,16 +202,23 @@ impl AgentSession for RealtimeSession {
             Converse::Say(words) => {
                 // What is being answered now is not wanted any more.
                 self.responses.cancel(send);
+                self.memory.say(&words);
                 let order = "Say this to the caller now, word for word, and nothing else:\n\n";
                 send.push(message("system", &format!("{order}{words}")));
                 self.responses.want(send);
             }
             Converse::Told(words) => {
+                self.memory.told(&words);
                 send.push(message("user", &words));
                 self.responses.want(send);
             }
             Converse::Cut { item, heard_ms } => self.cut(item, heard_ms, send),
+            Converse::ToolResult { id, result, .. } if !self.tools.unanswered.contains(&id) => {
+                // The connection that asked for it is gone.
+                self.memory.tool_ran(&id, &result);
+            }
             Converse::ToolResult { id, result, .. } => {
+                self.memory.tool_ran(&id, &result);
                 let item = json!({ "type": "function_call_output", "call_id": id, "output": result });
                 send.push(frame(&json!({ "type": "conversation.item.create", "item": item })));
                 self.tools.unanswered.retain(|unanswered| *unanswered != id);
@@ -296,14 +239,19 @@ impl AgentSession for RealtimeSession {
         let event = ServerEvent::read(&text)?;
         match event.kind() {
             "session.created" => self.setup.created(send),
-            "session.updated" => self.updated(&event.session, out)?,
-            "input_audio_buffer.speech_started" => out.push(Conversed::SpeechStarted),
+            "session.updated" => self.updated(&event.session, send, out)?,
+            "input_audio_buffer.speech_started" => {
+                self.memory.began();
+                out.push(Conversed::SpeechStarted);
+            }
             "input_audio_buffer.speech_stopped" => out.push(Conversed::SpeechStopped),
             "input_audio_buffer.committed" => {
                 out.extend(self.own_turns.then_some(Conversed::SpeechStopped));
+                self.memory.committed(&event.item_id);
                 tell(self.order.committed(&event.item_id), out);
             }
             "conversation.item.input_audio_transcription.completed" => {
+                self.memory.caller(&event.item_id, &event.transcript);
                 tell(self.order.told(&event.item_id, &event.transcript), out);
             }
             "conversation.item.input_audio_transcription.failed" => {

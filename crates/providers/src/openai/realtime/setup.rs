@@ -62,13 +62,27 @@ fn lay(under: &mut Value, fields: &Map<String, Value>) {
 /// A session's setup: said once the vendor has said hello, and over when it has said it back.
 #[derive(Debug)]
 pub(in super::super) struct Setup {
-    wanted: Option<Value>,
+    wanted: Value,
+    /// It was said.
+    told: bool,
     ready: bool,
+    /// This is the second connection.
+    is_again: bool,
 }
 
 impl Setup {
     pub(in super::super) const fn new(wanted: Value) -> Self {
-        Self { wanted: Some(wanted), ready: false }
+        Self { wanted, told: false, ready: false, is_again: false }
+    }
+
+    /// A new connection is set up as the one before was.
+    pub(in super::super) const fn begin_again(&mut self) {
+        (self.told, self.ready, self.is_again) = (false, false, true);
+    }
+
+    /// Whether this is the second connection.
+    pub(in super::super) const fn is_again(&self) -> bool {
+        self.is_again
     }
 
     pub(in super::super) const fn is_ready(&self) -> bool {
@@ -77,14 +91,14 @@ impl Setup {
 
     /// `session.created` came.
     pub(in super::super) fn created(&mut self, send: &mut Vec<Frame>) {
-        if let Some(session) = self.wanted.take() {
-            send.push(frame(&json!({ "type": "session.update", "session": session })));
+        if !std::mem::replace(&mut self.told, true) {
+            send.push(frame(&json!({ "type": "session.update", "session": self.wanted })));
         }
     }
 
     /// `session.updated` came, which says what holds from here on. Whether it is the answer to ours.
     pub(in super::super) fn updated(&mut self) -> bool {
-        let is_first = !self.ready && self.wanted.is_none();
+        let is_first = !self.ready && self.told;
         self.ready |= is_first;
         is_first
     }

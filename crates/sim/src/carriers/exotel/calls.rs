@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::form::Form;
-use super::super::{Answering, server};
+use super::super::{Answering, Moment, server};
 use super::access::{Asked, exception, shaped};
 use super::{ExotelCall, Mode, News, body, life};
 
@@ -42,8 +42,6 @@ const LONGEST_STREAM_NAME: usize = 32;
 /// Calls on a page, by default and at most.
 const PAGE: usize = 50;
 const LARGEST_PAGE: usize = 100;
-/// Media sockets that an account may have open.
-const STREAMS: u32 = 100;
 
 /// Two numbers, a number and a flow, or a number and a bot.
 pub(super) async fn connect(asked: Asked) -> Response {
@@ -76,8 +74,10 @@ pub(super) async fn connect(asked: Asked) -> Response {
     let answer = body::of(&world.settings().exotel.sid, &sid, &call, Timestamp::now());
     world.exotel().calls().insert(sid.clone(), call);
     let whole = asked.answer(&sid, 200, &json!({"Call": answer}));
-    tokio::spawn(life::live(world.clone(), sid, manner.clone()));
-    server::spoilt(manner.answering, whole, failed).await
+    tokio::spawn(life::live(world.clone(), sid.clone(), manner.clone()));
+    let answer = server::spoilt(manner.answering, whole, failed).await;
+    world.ledger().moment("exotel", &sid, Moment::Answers);
+    answer
 }
 
 /// Reads the form. What the document forbids but Exotel lets pass is noted as a breach.
@@ -170,7 +170,9 @@ pub(super) async fn list(asked: Asked) -> Response {
     let size = asked.form.number::<usize>("PageSize").unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
     let now = Timestamp::now();
     let calls = asked.world.exotel().calls();
-    let mut wanted: Vec<_> = calls.iter().filter(|(_, call)| is_wanted(&asked.form, call)).collect();
+    let shows_all = asked.world.settings().exotel.lists_running;
+    let is_shown = |call: &ExotelCall| (shows_all || call.ended.is_some()) && is_wanted(&asked.form, call);
+    let mut wanted: Vec<_> = calls.iter().filter(|(_, call)| is_shown(call)).collect();
     // Newest first.
     wanted.sort_by_key(|(_, call)| std::cmp::Reverse(call.created));
     let total = wanted.len();
@@ -205,6 +207,6 @@ fn is_wanted(form: &Form, call: &ExotelCall) -> bool {
 /// How many media sockets are open, and how many may be. Always XML.
 pub(super) async fn streams(asked: Asked) -> Response {
     asked.note("", Some(200));
-    let streams = asked.world.exotel().streams();
-    shaped(false, 200, &json!({"Stream": {"ActiveStreamCount": streams, "ThrottleLimit": STREAMS}}))
+    let (streams, limit) = (asked.world.exotel().streams(), asked.world.settings().exotel.streams);
+    shaped(false, 200, &json!({"Stream": {"ActiveStreamCount": streams, "ThrottleLimit": limit}}))
 }

@@ -10,10 +10,11 @@ use tokio::sync::watch;
 
 use super::super::posting::{Callback, Posting, Sender};
 use super::super::twilio::talked;
-use super::super::{Flow, Manner, Person, What, World, person};
+use super::super::{Flow, Manner, Moment, Passthru, Person, What, World, person};
+use super::passthru::{self, StreamEnd, Streamed};
 use super::{ExotelCall, Mode, body};
 use crate::exotel::Call;
-use crate::phone::{CallPlan, Order, Phone};
+use crate::phone::{CallPlan, Order, Phone, PhoneEvent};
 
 /// How long a call lasts that has no socket.
 const ELSEWHERE: Duration = Duration::from_secs(1);
@@ -73,20 +74,33 @@ impl Life {
         self.tell("answered", false);
         let flow = &self.world.settings().exotel.flow;
         match (&call.mode, flow) {
-            (Mode::Bot(url), _) => self.talk(call, url).await,
-            (Mode::Flow(_), Flow::Voicebot(url)) => self.talk(call, url).await,
+            (Mode::Bot(url), _) => drop(self.talk(call, url).await),
+            (Mode::Flow(_), Flow::Voicebot(url)) => {
+                let streamed = self.talk(call, url).await;
+                self.tell_passthru(call, &streamed);
+            }
             _ => tokio::time::sleep(ELSEWHERE).await,
         }
         "completed"
     }
 
-    /// The media socket, which the person lives through.
-    async fn talk(&self, call: &ExotelCall, url: &str) {
+    /// The media socket, which the person lives through. Gives how it went.
+    async fn talk(&self, call: &ExotelCall, url: &str) -> Streamed {
         let settings = self.world.settings();
+        let mut streamed = Streamed {
+            id: self.world.id(),
+            url: url.to_owned(),
+            began: Timestamp::now(),
+            end: StreamEnd::ByUser,
+        };
+        if !self.world.exotel().opens(&self.sid, settings.exotel.streams) {
+            streamed.end = StreamEnd::Throttled;
+            return streamed;
+        }
         let url = settings.detour.as_ref().map_or_else(|| url.to_owned(), |detour| detour.reached(url));
         let (rate, custom) = parameters(&url);
         let who = Call {
-            stream: self.world.id(),
+            stream: streamed.id.clone(),
             call: self.sid.clone(),
             account: settings.exotel.sid.clone(),
             from: body::national(&call.from),
@@ -95,6 +109,8 @@ impl Life {
             rate,
         };
         let mut plan = CallPlan::exotel(url, who);
+        // What Exotel's own client calls itself.
+        plan.headers.push(("User-Agent".to_owned(), "Go-http-client/1.1".to_owned()));
         plan.steps = person::steps(self.person, settings, rate);
         plan.patience = settings.pace.patience;
         let (orders, receiver) = watch::channel(Order::Talk);
@@ -105,9 +121,16 @@ impl Life {
             let _ = orders.send(Order::HangUp);
             std::future::pending::<()>().await;
         };
+        let seen = |event: PhoneEvent| {
+            if let Some(moment) = Moment::of(&event) {
+                self.world.ledger().moment("exotel", &self.sid, moment);
+            }
+        };
         let lived = tokio::select! {
-            lived = Phone::call(plan, |_| {}) => lived,
-            () = limit => return,
+            lived = Phone::call(plan, seen) => lived,
+            () = limit => return streamed,
+            // The socket goes with the phone, and nobody says a word.
+            () = person::vanishes(self.person) => return streamed,
         };
         let what = match &lived {
             Ok(report) => talked(report),
@@ -119,10 +142,20 @@ impl Life {
             },
         };
         self.world.ledger().note("exotel", &self.sid, what);
+        streamed.end = StreamEnd::of(&lived);
+        streamed
+    }
+
+    /// The applet behind the flow's Voicebot tells how its stream went.
+    fn tell_passthru(&self, call: &ExotelCall, streamed: &Streamed) {
+        let Some(Passthru { url, as_json }) = self.world.settings().exotel.passthru.clone() else { return };
+        let form = passthru::fields(&self.sid, call, streamed, as_json);
+        self.posting.post(Callback { kind: "passthru", url, is_get: true, form, is_final: false });
     }
 
     async fn end(self, status: &'static str) {
         let settles = SignedDuration::try_from(self.world.settings().pace.settles).unwrap_or_default();
+        self.world.exotel().closes(&self.sid);
         self.world.exotel().change(&self.sid, |call| {
             let now = Timestamp::now();
             call.status = status;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::super::{Answering, server};
+use super::super::{Answering, Moment, server};
 use super::access::{Asked, error};
 use super::create::{Create, Source, next};
 use super::{Status, TwilioCall, body, life};
@@ -63,8 +63,10 @@ pub(super) async fn create(asked: Asked) -> Response {
     let answer = body::fresh(&world.settings().twilio.sid, &sid, &call);
     world.twilio().calls().insert(sid.clone(), call);
     let whole = asked.answer(&sid, StatusCode::CREATED, &answer);
-    tokio::spawn(life::live(world.clone(), sid, manner.clone()));
-    server::spoilt(manner.answering, whole, failed).await
+    tokio::spawn(life::live(world.clone(), sid.clone(), manner.clone()));
+    let answer = server::spoilt(manner.answering, whole, failed).await;
+    world.ledger().moment("twilio", &sid, Moment::Answers);
+    answer
 }
 
 pub(super) async fn fetch(asked: Asked) -> Response {

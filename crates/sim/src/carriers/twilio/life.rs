@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::super::posting::{Callback, Posting, Sender};
-use super::super::{Manner, Person, What, World, person};
+use super::super::{Manner, Moment, Person, What, World, person};
 use super::Status;
 use super::body::date;
 use super::create::{Create, Source};
 use super::recordings::Recording;
-use crate::phone::{CallPlan, EndedBy, Order, Phone, PhoneError, PhoneReport, TwilioLine};
+use crate::phone::{CallPlan, EndedBy, Order, Phone, PhoneError, PhoneEvent, PhoneReport, TwilioLine};
 use crate::twilio::{Call, Direction, Document, Next};
 use crate::webhook::Account;
 
@@ -48,6 +48,7 @@ pub(super) async fn live(world: World, sid: String, manner: Manner) {
         Some(settings.twilio.token.clone()),
     );
     line.detour.clone_from(&settings.detour);
+    (line.rings, line.longest_ring) = (settings.pace.ring, settings.pace.longest_ring);
     let account = Account::of(&CallPlan::twilio("", line.clone()), &line);
     let sender = Sender::Twilio(Box::new(account.clone()));
     let posting = Posting::begin(sender, manner.callbacks, world.ledger().clone(), sid.clone());
@@ -149,10 +150,17 @@ impl Life {
             world.twilio().change(&self.sid, |call| drop(call.orders.send(Order::HangUp)));
             std::future::pending::<()>().await;
         };
+        let seen = |event: PhoneEvent| {
+            if let Some(moment) = Moment::of(&event) {
+                self.world.ledger().moment("twilio", &self.sid, moment);
+            }
+        };
         let lived = tokio::select! {
-            lived = Phone::call(plan, |_| {}) => lived,
+            lived = Phone::call(plan, seen) => lived,
             () = beside => return,
             () = limit => return,
+            // The socket goes with the phone, and nobody says a word.
+            () = person::vanishes(self.person) => return,
         };
         self.note(lived);
     }

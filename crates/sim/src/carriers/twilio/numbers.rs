@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::super::Answering;
 use super::access::Asked;
 use std::sync::PoisonError;
 
@@ -62,6 +63,9 @@ pub(super) async fn account(asked: Asked) -> Response {
 pub(super) async fn list(asked: Asked) -> Response {
     let account = asked.world.settings().twilio.sid.clone();
     let wanted = asked.form.one("PhoneNumber");
+    if let Some(refused) = wanted.and_then(|wanted| spoilt(&asked, wanted)) {
+        return refused;
+    }
     let found: Vec<Value> = numbers(&asked)
         .iter()
         .filter(|number| wanted.is_none_or(|wanted| number.number.contains(wanted)))
@@ -73,6 +77,17 @@ pub(super) async fn list(asked: Asked) -> Response {
         "first_page_uri": uri, "next_page_uri": null, "previous_page_uri": null,
     });
     asked.answer("", StatusCode::OK, &body)
+}
+
+/// The answer about a number whose manner is that requests fail.
+fn spoilt(asked: &Asked, number: &str) -> Option<Response> {
+    match asked.world.manner(number).answering {
+        Answering::ErrorBefore | Answering::ErrorAfter => {
+            Some(asked.refuse("", 500, 20500, "Internal Server Error"))
+        }
+        Answering::Busy => Some(asked.refuse("", 429, 20429, "Too Many Requests")),
+        _ => None,
+    }
 }
 
 pub(super) async fn fetch(asked: Asked) -> Response {

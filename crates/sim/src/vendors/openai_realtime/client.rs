@@ -128,6 +128,14 @@ impl Session {
             (Some("message"), Some("user")) if item["content"][0]["type"] == "input_text" => {
                 self.note(format!("user: {text}"));
             }
+            (Some("message"), Some("assistant")) if item["content"][0]["type"] == "output_text" => {
+                self.note(format!("assistant: {text}"));
+            }
+            (Some("function_call"), _) if item["name"].is_string() && item["arguments"].is_string() => {
+                let call = item["call_id"].as_str().unwrap_or_default().to_owned();
+                self.note(format!("call: {call}"));
+                self.talk.calls.push(call);
+            }
             (Some("function_call_output"), _) => {
                 let call = item["call_id"].as_str().unwrap_or_default().to_owned();
                 if !self.talk.calls.contains(&call) {

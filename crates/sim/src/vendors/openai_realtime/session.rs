@@ -35,6 +35,8 @@ pub(super) struct Session {
     pub(super) world: World,
     pub(super) place: usize,
     pub(super) manner: Manner,
+    /// Which one it is of its key.
+    pub(super) nth: usize,
     pub(super) transcribes: bool,
     pub(super) state: Value,
     pub(super) is_set_up: bool,
@@ -66,11 +68,12 @@ pub(super) struct Talk {
 }
 
 impl Session {
-    pub(super) fn new(world: World, place: usize, manner: Manner, transcribes: bool) -> Self {
+    pub(super) fn new(world: World, (place, nth): (usize, usize), manner: Manner, transcribes: bool) -> Self {
         Self {
             world,
             place,
             manner,
+            nth,
             transcribes,
             state: fresh(transcribes),
             is_set_up: false,
@@ -235,6 +238,9 @@ impl Session {
         };
         self.talk.utterances += 1;
         let at = now + Duration::from_millis(self.world.delays.recogniser_ms);
+        if self.own("cut-unheard") && self.nth == 1 {
+            return self.come(now, Due::Break);
+        }
         if self.transcribes && matches!(self.manner.fault, Some(Fault::Cut | Fault::CutWebsocket)) {
             return self.come(now, Due::Break);
         }
@@ -309,6 +315,7 @@ impl Session {
         match &self.manner.fault {
             Some(Fault::Stall) => {}
             Some(Fault::Cut | Fault::CutWebsocket) => last.push(Due::Break),
+            _ if own("cut-once") && self.nth == 1 => last.push(Due::Break),
             Some(Fault::Garbage) => last.push(Due::Raw("garbage{")),
             Some(Fault::InStream) => {
                 let what =

@@ -1,16 +1,14 @@
 //! Words about a call, taken in. They come from carriers, from the media socket's side and from the sweep, and may
 //! come before the call is known: then they wait, and are taken in with its row.
 
-use records::{CallEvent, CallRecord, CallStatus, Change, Fact, Spent, Witness};
+use jiff::Timestamp;
+use records::{AfterRules, CallEvent, CallRecord, CallStatus, Change, Fact, Witness};
 
+use super::errands::leave;
 use super::save::{begin_attempt, create, keep_events, load, locate, save};
 use super::{Connection, Db, Result, json, numbers, parse};
-use crate::database::operation::{Answer, Apply, Intend, On, Recall, Spend, TakeIn};
+use crate::database::operation::{Answer, Apply, Intend, On, Recall, TakeIn};
 use crate::database::values::{Applied, Idempotency, InboxEntry, Intent, Which};
-
-/// A minute and a day, in microseconds.
-const MINUTE: i64 = 60_000_000;
-const DAY: i64 = 24 * 60 * MINUTE;
 
 impl On<Db> for Intend {
     async fn run(&self, connection: &mut Connection) -> Result<Intent> {
@@ -45,7 +43,7 @@ impl On<Db> for Intend {
         let fact = Fact::Status { status, reason: None, detail: String::new() };
         let intent = CallEvent { at: self.call.started_at, from: Witness::Socket, fact };
         keep_events(connection, &self.call.id, vec![(intent, status)]).await?;
-        settle(connection, self.call.clone()).await?;
+        settle(connection, self.call.clone(), &self.rules).await?;
         Ok(Intent::New)
     }
 }
@@ -53,7 +51,11 @@ impl On<Db> for Intend {
 type Asked = (String, String, Option<i64>, Option<String>);
 
 /// What became of the same request before.
-async fn known(connection: &mut Connection, once: &Idempotency, call: &str) -> Result<Option<Intent>> {
+pub(super) async fn known(
+    connection: &mut Connection,
+    once: &Idempotency,
+    call: &str,
+) -> Result<Option<Intent>> {
     let known: Option<Asked> =
         sqlx::query_as("SELECT digest, call, status, body FROM idempotency WHERE owner = $1 AND key = $2")
             .bind(&once.owner)
@@ -75,28 +77,6 @@ async fn known(connection: &mut Connection, once: &Idempotency, call: &str) -> R
 impl On<Db> for Recall {
     async fn run(&self, connection: &mut Connection) -> Result<Option<Intent>> {
         known(connection, &self.once, "").await
-    }
-}
-
-impl On<Db> for Spend {
-    async fn run(&self, connection: &mut Connection) -> Result<Spent> {
-        let now = self.now.as_microsecond();
-        let (calls, micros): (i64, i64) = sqlx::query_as(
-            "SELECT COUNT(CASE WHEN at > $3 THEN 1 END), CAST(COALESCE(SUM(
-                 CASE WHEN answered_at IS NULL THEN 0 ELSE COALESCE(ended_at, $4) - answered_at END
-             ), 0) AS BIGINT)
-             FROM attempts JOIN calls ON id = call WHERE asked_by = $1 AND at > $2",
-        )
-        .bind(&self.owner)
-        .bind(now - DAY)
-        .bind(now - MINUTE)
-        .bind(now)
-        .fetch_one(connection)
-        .await?;
-        Ok(Spent {
-            calls_last_minute: u32::try_from(calls).unwrap_or(u32::MAX),
-            seconds_last_day: u64::try_from(micros / 1_000_000).unwrap_or(0),
-        })
     }
 }
 
@@ -131,9 +111,11 @@ impl On<Db> for Apply {
             }
         }
         match call {
-            Some(id) => take(connection, &id, self.events.clone()).await,
+            Some(id) => take(connection, &id, self.events.clone(), &self.rules).await,
             None => {
-                wait(connection, &self.which, &self.events, inbox).await?;
+                let kept_at = self.callback.as_ref().map(|entry| entry.received_at);
+                let kept_at = kept_at.or(self.events.iter().map(|event| event.at).max());
+                wait(connection, &self.which, &self.events, (inbox, kept_at)).await?;
                 Ok(Applied { record: None, changes: Vec::new(), is_repeated: false })
             }
         }
@@ -150,7 +132,7 @@ impl On<Db> for TakeIn {
             Err(_) => None,
         };
         if let Some(id) = known {
-            return take(connection, &id, events).await;
+            return take(connection, &id, events, &self.rules).await;
         }
         let carrier = Which::Carrier { carrier: told.carrier.clone(), id: told.carrier_call_id.clone() };
         if let Some(id) = locate(connection, &carrier).await? {
@@ -159,13 +141,13 @@ impl On<Db> for TakeIn {
                 .bind(&id)
                 .execute(&mut *connection)
                 .await?;
-            return take(connection, &id, events).await;
+            return take(connection, &id, events, &self.rules).await;
         }
         create(connection, &CallRecord::new(&*told.id, &*told.carrier, told.started_at)).await?;
-        let taken = take(connection, &told.id, events).await?;
+        let taken = take(connection, &told.id, events, &self.rules).await?;
         let record = match taken.record {
             // Words may have waited for the id itself, which no change of the record tells.
-            Some(record) => Some(settle(connection, record).await?),
+            Some(record) => Some(settle(connection, record, &self.rules).await?),
             None => None,
         };
         Ok(Applied { record, ..taken })
@@ -173,13 +155,18 @@ impl On<Db> for TakeIn {
 }
 
 /// Takes words about a known call in, and those that waited for what they tell.
-async fn take(connection: &mut Connection, id: &str, events: Vec<CallEvent>) -> Result<Applied> {
+async fn take(
+    connection: &mut Connection,
+    id: &str,
+    events: Vec<CallEvent>,
+    rules: &AfterRules,
+) -> Result<Applied> {
     let Some(before) = load(connection, id).await? else {
         return Err(super::DatabaseError::Failed(format!("{id} has lost its record")));
     };
-    let (record, changes) = apply(connection, &before, events).await?;
+    let (record, changes) = apply(connection, &before, events, rules).await?;
     let is_named = record.carrier_call_id != before.carrier_call_id;
-    let record = if is_named { settle(connection, record).await? } else { record };
+    let record = if is_named { settle(connection, record, rules).await? } else { record };
     Ok(Applied { record: Some(record), changes, is_repeated: false })
 }
 
@@ -187,6 +174,7 @@ async fn apply(
     connection: &mut Connection,
     before: &CallRecord,
     events: Vec<CallEvent>,
+    rules: &AfterRules,
 ) -> Result<(CallRecord, Vec<Change>)> {
     let mut record = before.clone();
     let mut changes = Vec::with_capacity(events.len());
@@ -200,6 +188,7 @@ async fn apply(
     }
     if record != *before {
         save(connection, before, &record).await?;
+        leave(connection, (before, &record), rules).await?;
     }
     keep_events(connection, &record.id, told).await?;
     Ok((record, changes))
@@ -208,7 +197,11 @@ async fn apply(
 type Waited = (i64, String, Option<i64>);
 
 /// Takes in what waited for this call, by our id or by the carrier's, in the order in which it came.
-async fn settle(connection: &mut Connection, mut record: CallRecord) -> Result<CallRecord> {
+async fn settle(
+    connection: &mut Connection,
+    mut record: CallRecord,
+    rules: &AfterRules,
+) -> Result<CallRecord> {
     loop {
         let waited: Vec<Waited> = sqlx::query_as(
             "SELECT seq, events, callback FROM waiting
@@ -224,7 +217,7 @@ async fn settle(connection: &mut Connection, mut record: CallRecord) -> Result<C
         }
         for (seq, events, callback) in waited {
             let events = parse("words that wait for a call", &events)?;
-            record = apply(connection, &record, events).await?.0;
+            record = apply(connection, &record, events, rules).await?.0;
             sqlx::query("UPDATE callbacks SET call = $1 WHERE seq = $2")
                 .bind(&record.id)
                 .bind(callback)
@@ -258,7 +251,7 @@ async fn wait(
     connection: &mut Connection,
     which: &Which,
     events: &[CallEvent],
-    callback: Option<i64>,
+    (callback, kept_at): (Option<i64>, Option<Timestamp>),
 ) -> Result<()> {
     let (call, carrier, carrier_call_id) = match which {
         Which::Id(id) => (Some(id.to_string()), None, None),
@@ -266,8 +259,8 @@ async fn wait(
     };
     let seq = numbers(connection, 1).await?;
     sqlx::query(
-        "INSERT INTO waiting (seq, call, carrier, carrier_call_id, events, callback)
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO waiting (seq, call, carrier, carrier_call_id, events, callback, kept_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(seq)
     .bind(call)
@@ -275,6 +268,7 @@ async fn wait(
     .bind(carrier_call_id)
     .bind(json(&events)?)
     .bind(callback)
+    .bind(kept_at.map(Timestamp::as_microsecond))
     .execute(connection)
     .await?;
     Ok(())

@@ -1,12 +1,19 @@
 //! How each operation is done: one source, built once for SQLite and once for PostgreSQL by the module above, which
 //! says what `Db` is. Only text that both understand: `$1`, `ON CONFLICT`, `RETURNING`, TEXT and BIGINT.
 
+mod alerts;
 mod apply;
 mod calls;
+mod errands;
+mod facets;
 mod forget;
 mod inbox;
 mod jobs;
 mod keys;
+mod list;
+mod nodes;
+mod purge;
+mod quota;
 mod save;
 mod writer;
 

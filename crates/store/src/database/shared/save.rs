@@ -3,7 +3,7 @@
 
 use records::{CallEvent, CallRecord, CallStatus, EndReason, Fact, Speaker, TurnLatency, TurnRecord};
 
-use super::{Connection, Result, json, numbers, parse};
+use super::{Connection, Result, facets, json, numbers, parse};
 use crate::database::values::Which;
 
 /// The record of one call.
@@ -36,8 +36,8 @@ pub(super) async fn locate(connection: &mut Connection, which: &Which) -> Result
 /// Makes the rows of a call that is not known yet.
 pub(super) async fn create(connection: &mut Connection, record: &CallRecord) -> Result<()> {
     sqlx::query(
-        "INSERT INTO calls (id, carrier, carrier_call_id, direction, status, is_final, agent, started_at)
-         VALUES ($1, $2, $3, $4, $5, 0, $6, $7)",
+        "INSERT INTO calls (id, carrier, carrier_call_id, direction, status, is_final, agent, started_at, facets)
+         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8)",
     )
     .bind(&record.id)
     .bind(&record.carrier)
@@ -46,6 +46,7 @@ pub(super) async fn create(connection: &mut Connection, record: &CallRecord) -> 
     .bind(record.status.as_str())
     .bind(&record.agent)
     .bind(record.started_at.as_microsecond())
+    .bind(facets::of(record))
     .execute(&mut *connection)
     .await?;
     sqlx::query("INSERT INTO records (call, record) VALUES ($1, $2)")
@@ -64,7 +65,8 @@ pub(super) async fn save(
 ) -> Result<()> {
     sqlx::query(
         "UPDATE calls SET carrier_call_id = $2, direction = $3, status = $4, is_final = $5, end_reason = $6,
-         agent = $7, from_number = $8, to_number = $9, answered_at = $10, ended_at = $11 WHERE id = $1",
+         agent = $7, from_number = $8, to_number = $9, answered_at = $10, ended_at = $11, facets = $12
+         WHERE id = $1",
     )
     .bind(&record.id)
     .bind(&record.carrier_call_id)
@@ -77,6 +79,7 @@ pub(super) async fn save(
     .bind(&record.to)
     .bind(record.answered_at.map(jiff::Timestamp::as_microsecond))
     .bind(record.ended_at.map(jiff::Timestamp::as_microsecond))
+    .bind(facets::of(record))
     .execute(&mut *connection)
     .await?;
     sqlx::query("UPDATE records SET record = $2 WHERE call = $1")

@@ -4,7 +4,8 @@
 //! everywhere, numbers come in the order of commits, and no two transactions can wait for each other.
 
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, Pool};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -63,6 +64,24 @@ pub(crate) struct Engine {
     readers: Pool<Db>,
     writer: Pool<Db>,
     writes: mpsc::Sender<Box<dyn Waiting>>,
+    /// How many callers wait for their write.
+    waiting: AtomicUsize,
+}
+
+/// A caller that waits, counted until it has its answer or gives up.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 impl std::fmt::Debug for Engine {
@@ -76,7 +95,7 @@ impl Engine {
     pub(crate) fn new(writer: Pool<Db>, readers: Pool<Db>, latest: watch::Sender<i64>) -> Self {
         let (writes, queue) = mpsc::channel(QUEUE);
         tokio::spawn(work(writer.clone(), queue, latest));
-        Self { readers, writer, writes }
+        Self { readers, writer, writes, waiting: AtomicUsize::new(0) }
     }
 
     /// Reads.
@@ -90,19 +109,36 @@ impl Engine {
 
     /// Writes. When this says that it is done, it is with the disk.
     pub(crate) async fn write<O: On<Db>>(&self, operation: O) -> Result<O::Out> {
+        let (_waiting, begun) = (Counted::new(&self.waiting), Instant::now());
         let (reply, answer) = oneshot::channel();
         let write = Box::new(Write { operation, out: None, reply });
         let ended = tokio::time::timeout(PATIENCE, async {
             self.writes.send(write).await.map_err(|_| closed())?;
             answer.await.unwrap_or_else(|_| Err(closed()))
         });
-        ended.await.unwrap_or_else(|_| Err(late()))
+        let ended = ended.await.unwrap_or_else(|_| Err(late()));
+        metrics::histogram!("trunkline_db_write_seconds", "outcome" => outcome(&ended))
+            .record(begun.elapsed());
+        ended
+    }
+
+    /// How many writes wait or are under way.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Relaxed)
     }
 
     /// Closes the connections once nothing uses them.
     pub(crate) async fn close(&self) {
         self.writer.close().await;
         self.readers.close().await;
+    }
+}
+
+fn outcome<T>(ended: &Result<T>) -> &'static str {
+    match ended {
+        Ok(_) => "ok",
+        Err(DatabaseError::Failed(_)) => "failed",
+        Err(DatabaseError::Unavailable(_)) => "unavailable",
     }
 }
 

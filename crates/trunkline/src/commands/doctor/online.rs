@@ -5,31 +5,46 @@ use std::time::Duration;
 
 use call::{Fault, FaultClass};
 use futures_util::future::join_all;
-use providers::Transport;
 use providers::driver::Probe;
+use providers::{Role, Transport};
 use tokio::time::timeout;
 
-use super::Finding;
+use super::finding::Finding;
+use crate::config::Config;
 
 /// How long one vendor may take. Longer, and no call could wait for it either.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks all of them at once.
-pub(super) async fn findings(probes: Vec<Arc<dyn Probe>>) -> Vec<Finding> {
-    join_all(probes.iter().map(|probe| one(&**probe))).await
+pub(super) async fn findings(probes: Vec<Arc<dyn Probe>>, config: &Config) -> Vec<Finding> {
+    join_all(probes.iter().map(|probe| one(&**probe, config))).await
 }
 
-async fn one(probe: &dyn Probe) -> Finding {
+async fn one(probe: &dyn Probe, config: &Config) -> Finding {
     let link = probe.link();
+    // A service account opens speech, and a key the models; who has set up only one of them wants only that.
+    let vendor = config.vendors.get(&*link.vendor);
+    let by_account = vendor.is_some_and(|vendor| vendor.credentials_file.is_some());
+    let is_model = link.role == Role::LanguageModel;
+    if by_account && is_model && vendor.is_none_or(|vendor| vendor.key.is_none()) {
+        let why = format!("vendors.{}.key is not set, and this takes one", link.vendor);
+        return Finding::left_out("vendor", link.to_string(), why);
+    }
     let asked = timeout(PATIENCE, probe.probe()).await;
     let asked = asked.unwrap_or_else(|_| {
         Err(Fault::new(FaultClass::Slow, format!("no answer within {} s", PATIENCE.as_secs())))
     });
     match asked {
-        Ok(took) => Finding { name: format!("{link}, {} ms", took.as_millis()), problem: None },
+        Ok(took) => Finding::ok("vendor", format!("{link}, {} ms", took.as_millis())),
         Err(fault) => {
-            let advice = advice(fault.class, &link.vendor, link.role.as_str(), link.transport);
-            Finding { name: link.to_string(), problem: Some(format!("{}; {advice}", fault.why)) }
+            let advice = match fault.class {
+                FaultClass::Auth if by_account && !is_model => format!(
+                    "check the service account of vendors.{}.credentials_file, and that its API is enabled",
+                    link.vendor
+                ),
+                class => advice(class, &link.vendor, link.role.as_str(), link.transport),
+            };
+            Finding::fail("vendor", link.to_string(), format!("{}; {advice}", fault.why))
         }
     }
 }

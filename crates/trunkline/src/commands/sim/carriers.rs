@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use audio::SampleRate;
 use clap::Args;
 use secrecy::SecretString;
-use sim::carriers::{CarrierServer, Flow, NUMBERS, Pace, Settings, World};
+use sim::carriers::{CarrierServer, Flow, NUMBERS, Pace, Passthru, Settings, World};
 use sim::phone::{Detour, Speech};
 
 use crate::failure::Failure;
@@ -42,9 +42,9 @@ pub(super) struct Carriers {
     /// Its API token.
     #[arg(long, env = "EXOTEL_API_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     exotel_token: Option<SecretString>,
-    /// What a flow of Exotel's does: a Voicebot applet with this URL.
-    #[arg(long, value_name = "URL")]
-    voicebot: Option<String>,
+    /// What a flow of Exotel's does: a Voicebot applet with this URL, and behind it a Passthru applet with the other.
+    #[arg(long, num_args = 1..=2, value_names = ["URL", "PASSTHRU"])]
+    voicebot: Vec<String>,
     /// Where the server is reached, whatever it calls itself: callbacks, documents and sockets go here, signed for the
     /// address that it goes by.
     #[arg(long, value_name = "URL")]
@@ -87,7 +87,9 @@ impl Carriers {
         exotel.sid = self.exotel_account.unwrap_or_else(|| exotel.sid.clone());
         exotel.key = self.exotel_key.unwrap_or_else(|| exotel.key.clone());
         exotel.token = self.exotel_token.unwrap_or_else(|| exotel.token.clone());
-        exotel.flow = self.voicebot.map_or(Flow::Elsewhere, Flow::Voicebot);
+        let mut applets = self.voicebot.into_iter();
+        exotel.flow = applets.next().map_or(Flow::Elsewhere, Flow::Voicebot);
+        exotel.passthru = applets.next().map(|url| Passthru { url, as_json: false });
         Ok(settings)
     }
 }
