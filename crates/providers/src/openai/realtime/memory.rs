@@ -13,6 +13,8 @@ use crate::dialect::Frame;
 /// So much is told: the last minutes of a talk.
 const MOST_LINES: usize = 60;
 const MOST_BYTES: usize = 16_000;
+/// And so much of one line: a long result must not push out all that was before it.
+const MOST_TEXT: usize = 4_000;
 /// So much of the caller's sound is kept, in microseconds.
 const MOST_SOUND_US: u64 = 20_000_000;
 /// And so much of it while nobody has said yet that they speak: a vendor's word comes late over a slow line, and wants
@@ -27,6 +29,8 @@ pub(super) struct Memory {
     saying: Option<String>,
     /// An answer was asked for or under way, of which nothing came yet.
     owes: bool,
+    /// We said that the caller has finished, and nothing came of it yet.
+    finished: bool,
 }
 
 enum Line {
@@ -61,7 +65,7 @@ impl Memory {
             speaking: own_turns,
             never_told: own_turns,
         };
-        Self { lines: VecDeque::new(), sound, saying: None, owes: false }
+        Self { lines: VecDeque::new(), sound, saying: None, owes: false, finished: false }
     }
 
     /// A frame of the caller's.
@@ -86,7 +90,7 @@ impl Memory {
 
     /// The words of a stretch.
     pub(super) fn caller(&mut self, id: &str, words: &str) {
-        self.sound.settle();
+        self.finished = false;
         let place = self.lines.iter_mut().rev().find_map(|line| match line {
             Line::Caller { id: known, text } if known == id && !id.is_empty() => Some(text),
             _ => None,
@@ -95,6 +99,17 @@ impl Memory {
             Some(text) => words.trim().clone_into(text),
             None => self.add(Line::Caller { id: id.to_owned(), text: words.trim().to_owned() }),
         }
+        // Where words are still to come, which of the sound they are in is not known.
+        let are_all_known =
+            !self.lines.iter().any(|line| matches!(line, Line::Caller { text, .. } if text.is_empty()));
+        if are_all_known {
+            self.sound.settle();
+        }
+    }
+
+    /// We say that the caller has finished.
+    pub(super) fn finished(&mut self) {
+        self.finished = true;
     }
 
     /// The caller did something that is no sound.
@@ -110,7 +125,7 @@ impl Memory {
 
     /// Some of an answer came.
     pub(super) fn answers(&mut self) {
-        (self.saying, self.owes) = (None, false);
+        (self.saying, self.owes, self.finished) = (None, false, false);
         self.sound.settle();
     }
 
@@ -179,8 +194,13 @@ impl Memory {
         (self.sound.samples, self.sound.over) = (0, 0);
         // Whose words nobody wrote down is heard again, and answered then.
         self.lines.retain(|line| !matches!(line, Line::Caller { text, .. } if text.is_empty()));
-        let asks = matches!(self.lines.back(), Some(Line::Caller { .. } | Line::Tool { .. }));
-        GoesOn { sound, say: self.saying.clone(), asks: asks && self.owes }
+        let asks = match self.lines.back() {
+            // What it gives is awaited, whatever was said before it.
+            Some(Line::Tool { .. }) => true,
+            Some(Line::Caller { .. }) => self.owes,
+            _ => false,
+        };
+        GoesOn { commits: self.finished && !sound.is_empty(), sound, say: self.saying.clone(), asks }
     }
 
     fn is_known(&self, id: &str) -> bool {
@@ -199,6 +219,8 @@ impl Memory {
 pub(super) struct GoesOn {
     /// The caller's frames that are to be heard again.
     pub(super) sound: VecDeque<Pcm>,
+    /// Whether they are all of a turn that we have ended.
+    pub(super) commits: bool,
     /// What the agent was told to say and did not.
     pub(super) say: Option<String>,
     /// Whether the caller waits for an answer.
@@ -208,7 +230,8 @@ pub(super) struct GoesOn {
 impl Line {
     /// What the API is told of it; nothing where there is nothing to tell.
     fn items(&self) -> Vec<Value> {
-        let message = |role: &str, kind: &str, text: &str| json!({ "type": "message", "role": role, "content": [{ "type": kind, "text": text.trim() }] });
+        let cut = |text: &str| text[..text.floor_char_boundary(MOST_TEXT)].to_owned();
+        let message = |role: &str, kind: &str, text: &str| json!({ "type": "message", "role": role, "content": [{ "type": kind, "text": cut(text.trim()) }] });
         match self {
             Self::Caller { text, .. } | Self::Agent { text, .. } if text.trim().is_empty() => Vec::new(),
             Self::Caller { text, .. } => vec![message("user", "input_text", text)],
@@ -219,7 +242,7 @@ impl Line {
                 vec![
                     json!({ "type": "function_call", "call_id": call.id, "name": call.name,
                         "arguments": call.arguments }),
-                    json!({ "type": "function_call_output", "call_id": call.id, "output": output }),
+                    json!({ "type": "function_call_output", "call_id": call.id, "output": cut(output) }),
                 ]
             }
         }

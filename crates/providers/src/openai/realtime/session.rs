@@ -97,6 +97,7 @@ impl RealtimeSession {
         }
         match goes_on.say {
             Some(words) => self.take(Converse::Say(words), send),
+            None if goes_on.commits => self.take(Converse::Finished, send),
             None if goes_on.asks => self.responses.want(send),
             None => {}
         }
@@ -195,6 +196,7 @@ impl AgentSession for RealtimeSession {
             }
             Converse::Finished => {
                 if self.own_turns {
+                    self.memory.finished();
                     send.push(frame(&json!({ "type": "input_audio_buffer.commit" })));
                     self.responses.want(send);
                 }
