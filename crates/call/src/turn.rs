@@ -88,6 +88,11 @@ impl Call {
 
     /// The recogniser itself is gone: nothing that is said will be understood.
     fn recogniser_lost(&mut self, at: Tick, fault: Fault, out: &mut Vec<Output>) {
+        if self.settings.asks_first() && self.asks_consent() {
+            // It was there for the answer alone, which may come by key; the agent that is to talk needs none.
+            out.push(Output::Event(Event::VendorFailed { role: VendorRole::Recogniser, fault }));
+            return;
+        }
         let Some(talk) = self.talk.as_mut().filter(|talk| !talk.deaf) else { return };
         talk.deaf = true;
         if let Some(caller) = &mut talk.caller {

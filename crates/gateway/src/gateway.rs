@@ -194,7 +194,22 @@ impl Gateway {
         self.tasks.close();
         // A peer that does not say goodbye is left.
         let _ = tokio::time::timeout_at(last, self.tasks.wait()).await;
+        self.carriers_ask().await;
         cut
+    }
+
+    /// Waits until the carriers of calls that were handed on just now have asked to whom, which they do once our socket is
+    /// closed: nobody is there to tell them afterwards.
+    async fn carriers_ask(&self) {
+        if !self.handovers.are_awaited(LAST_WORDS) {
+            return;
+        }
+        let last = Instant::now() + LAST_WORDS;
+        while self.handovers.are_awaited(LAST_WORDS) && Instant::now() < last {
+            tokio::time::sleep(DRAIN_ROUND).await;
+        }
+        // So that the last answer gets out.
+        tokio::time::sleep(DRAIN_ROUND).await;
     }
 
     /// A place for one more call; or, as a word, why there is none.

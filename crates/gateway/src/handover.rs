@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use records::{CallEvent, CallStatus, EndReason, Fact, Witness};
 use store::{CallId, InboxEntry, Which};
+use tokio::time::Instant;
 
 use crate::agent::Agent;
 use crate::gateway::Gateway;
@@ -64,6 +65,7 @@ pub(crate) struct Handovers(Mutex<HashMap<String, Waiting>>);
 
 struct Waiting {
     handover: Handover,
+    since: Instant,
     asked: bool,
 }
 
@@ -76,6 +78,16 @@ impl Handovers {
         Some(found.handover.clone())
     }
 
+    /// Whether the carrier of a call that was handed on within this time has not asked yet.
+    pub(crate) fn are_awaited(&self, within: Duration) -> bool {
+        self.waiting().values().any(|waiting| !waiting.asked && waiting.since.elapsed() < within)
+    }
+
+    /// The call of this key has ended otherwise: what an earlier agent of it wanted is over.
+    pub(crate) fn forget(&self, key: &str) {
+        self.waiting().remove(key);
+    }
+
     fn waiting(&self) -> MutexGuard<'_, HashMap<String, Waiting>> {
         // Nothing that holds the lock can leave half a change behind.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -86,10 +98,12 @@ impl Gateway {
     /// Has a call wait to be handed on. Says whether it lives on at its carrier: not where there is nobody of this name
     /// to be dialled, or where the carrier's own flow goes on.
     pub(crate) fn hand_on(self: &Arc<Self>, key: String, may_dial: bool, handover: Handover) -> bool {
+        let id = handover.id;
         let there = handover.agent.transfers.to.contains_key(&handover.target);
         let lives_on = may_dial && there;
         if may_dial && !there {
-            tracing::warn!(target = handover.target, "there is nobody of this name to hand the caller to");
+            // Not the name: where none is configured it is whatever the caller said.
+            tracing::warn!(call_id = %handover.id, "there is nobody of the wanted name to hand the caller to");
             return false;
         }
         {
@@ -98,12 +112,17 @@ impl Gateway {
                 tracing::error!("too many calls wait to be handed on; this one ends");
                 return false;
             }
-            waiting.insert(key.clone(), Waiting { handover, asked: false });
+            waiting.insert(key.clone(), Waiting { handover, since: Instant::now(), asked: false });
         }
         let gateway = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(ASKED_WITHIN).await;
-            let gone = gateway.handovers.waiting().remove(&key);
+            let gone = {
+                // Another agent of the same call may have handed it on since.
+                let mut waiting = gateway.handovers.waiting();
+                let is_this = waiting.get(&key).is_some_and(|waiting| waiting.handover.id == id);
+                is_this.then(|| waiting.remove(&key)).flatten()
+            };
             if let Some(gone) = gone.filter(|gone| lives_on && !gone.asked) {
                 let detail = "its carrier never asked to whom".to_owned();
                 gateway.handed_on(gone.handover.id, Vec::new(), detail, None).await;

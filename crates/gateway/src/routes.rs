@@ -108,12 +108,12 @@ async fn connect(State(gateway): State<Arc<Gateway>>, request: Request) -> Respo
 )]
 async fn passthru(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let began = Instant::now();
-    if !gateway.door.strangers.may_cost(client(request.extensions())) {
-        // Any other answer would lead a true carrier's flow astray.
-        return StatusCode::OK.into_response();
-    }
+    // The answer stays what it is, or a true carrier's flow would be led astray.
+    let may_cost = gateway.door.strangers.may_cost(client(request.extensions()));
     let asked = Asked::read(request).await;
-    asked.log("stream report", began);
+    if may_cost {
+        asked.log("stream report", began);
+    }
     let report = StreamReport::parse(&asked.query, asked.content_type(), &asked.body);
     let wanted = form_urlencoded::parse(asked.query.as_bytes()).find(|(name, _)| name == "transfer");
     let answer = wanted.map_or(StatusCode::OK, |(_, wanted)| {
@@ -122,7 +122,7 @@ async fn passthru(State(gateway): State<Arc<Gateway>>, request: Request) -> Resp
         let fits = |handover: Handover| wanted == "*" || handover.target.eq_ignore_ascii_case(&wanted);
         if handover.is_some_and(fits) { StatusCode::OK } else { StatusCode::FOUND }
     });
-    match (&gateway.store, report.call_sid) {
+    match (gateway.store.as_ref().filter(|_| may_cost), report.call_sid) {
         (Some(store), Some(call)) => store.report(Carrier::Exotel.as_str(), &call, report.stream),
         (Some(_), None) => tracing::warn!("a stream report names no call"),
         (None, _) => {}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use call::{Event, Input, Output, Tick, ToCarrier};
+use call::{ConsentWhy, Event, Input, Output, Tick, ToCarrier};
 use records::EndReason;
 use tokio::time::Instant;
 
@@ -81,12 +81,12 @@ impl CallTask {
     /// at once.
     fn hand_on(&mut self, reason: EndReason) {
         let (session, record) = (&self.seat.session, self.keeper.record());
-        let Some(target) = record.transfer.clone().filter(|_| reason == EndReason::Transferred) else {
-            return;
-        };
-        let handover = Handover { id: session.id, agent: self.agent.clone(), target };
         // The carrier asks under its own id, which the URL may have had another for.
         let key = key(session.carrier, &record.carrier_call_id);
+        let Some(target) = record.transfer.clone().filter(|_| reason == EndReason::Transferred) else {
+            return self.gateway.handovers.forget(&key);
+        };
+        let handover = Handover { id: session.id, agent: self.agent.clone(), target };
         if self.gateway.hand_on(key, session.carrier.asks_what_follows(), handover) {
             self.keeper.lives_on();
         }
@@ -150,7 +150,12 @@ impl CallTask {
                 }
             }
             Event::AgentReplaced => return self.replace_agent(),
-            Event::Consent { .. } if self.agent.settings.asks_first() => return self.open_agent(),
+            // A caller who hung up meanwhile needs no agent.
+            Event::Consent { why, .. }
+                if *why != ConsentWhy::CallEnded && self.agent.settings.asks_first() =>
+            {
+                return self.open_agent();
+            }
             Event::CarrierDelay { carrier_us, .. } => {
                 self.gateway.metrics.carrier(Duration::from_micros(*carrier_us));
             }
