@@ -90,7 +90,8 @@ impl Forgetter {
                 }
             }
         }
-        self.scrub().await?;
+        // The line is written whatever becomes of this: the calls are gone.
+        let scrubbed = self.scrub().await;
         let more = json!({
             "by": by,
             "calls": ids(&erased.calls),
@@ -99,6 +100,7 @@ impl Forgetter {
             "failed": ids(&erased.failed.iter().map(|(id, _)| *id).collect::<Vec<_>>()),
         });
         self.note("erase", now, more).await?;
+        scrubbed?;
         Ok(erased)
     }
 
@@ -119,7 +121,7 @@ impl Forgetter {
         if gone.is_empty() {
             return Ok(0);
         }
-        self.scrub().await?;
+        let scrubbed = self.scrub().await;
         self.note("erase", now, json!({ "by": "an earlier request", "calls": ids(&gone) })).await?;
         let count = gone.len();
         self.on_disk(move |layout| {
@@ -129,6 +131,7 @@ impl Forgetter {
             Ok(())
         })
         .await?;
+        scrubbed?;
         Ok(count)
     }
 }

@@ -139,13 +139,16 @@ impl Forgetter {
 
 /// Removes the files of a part, and then takes it out of the record.
 fn forget_files(layout: &Layout, id: CallId, what: Kept, now: Timestamp) -> Result<(), ForgetError> {
-    let _alone = layout::lock_changes(layout)?;
     let folder = layout.folder(id);
+    if what == Kept::Audio {
+        // Before the lock, for which live calls' records wait: a log may be long.
+        quiet::take_sound_out(&folder.join(LOG))?;
+    }
+    let _alone = layout::lock_changes(layout)?;
     match what {
         Kept::Audio => {
             remove(&folder.join(RECORDING))?;
             remove(&layout.upload(id))?;
-            quiet::take_sound_out(&folder.join(LOG))?;
         }
         Kept::Transcript => {
             remove(&folder.join(LOG))?;

@@ -132,11 +132,12 @@ impl Forgetter {
             }
         }
         if !is_dry && !swept.forgotten.is_empty() {
-            self.scrub().await?;
+            let scrubbed = self.scrub().await;
             let counts = Kept::ALL.map(|what| (what.as_str(), swept.count(what)));
             let counts: serde_json::Map<String, serde_json::Value> =
                 counts.into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
             self.note("retention", now, serde_json::json!({ "counts": counts })).await?;
+            scrubbed?;
         }
         Ok(swept)
     }

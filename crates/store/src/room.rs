@@ -52,8 +52,10 @@ impl Room {
         }
         let laid = layout::write(&path)
             .and_then(|file| Ok(fallocate(&file, FallocateFlags::empty(), 0, RESERVE_BYTES)?));
-        if laid.is_err() {
-            self.has_no_reserve = true;
+        if let Err(error) = laid {
+            // A file system that can't do it never will; one that is full may have room later.
+            let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            self.has_no_reserve = !is_full;
             // What was laid aside of it is of no use.
             let _ = std::fs::remove_file(path);
         }

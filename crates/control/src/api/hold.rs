@@ -62,8 +62,14 @@ pub(crate) async fn hold(
     let caller = may(&control, &headers, Scope::Admin).await?;
     let id: CallId = id.parse().map_err(|_| no_call())?;
     let Json(HoldCall { hold: held }) = body?;
-    if !is_known(&control, id).await? {
-        return Err(no_call());
+    if !is_here(&control, id).await? {
+        if control.database.call(&Which::Id(id)).await?.is_none() {
+            return Err(no_call());
+        }
+        // A hold lies with the call's files: one that is kept elsewhere would hold nothing.
+        let what =
+            "No files of the call are here: it has not begun, or another server keeps them. Ask that one.";
+        return Err(Problem::new(Code::Conflict, what));
     }
     let now = Timestamp::now();
     let forgetter = control.store.forgetter(control.database.clone());
@@ -85,12 +91,14 @@ pub(crate) async fn hold(
     Ok(Json(HeldCall { call_id: id.to_string(), held, changed }))
 }
 
-/// Whether there is such a call, here or in the tables.
-async fn is_known(control: &Control, id: CallId) -> Result<bool, Problem> {
+/// Whether the files of the call are here.
+async fn is_here(control: &Control, id: CallId) -> Result<bool, Problem> {
     let store = control.store.clone();
     let loaded = tokio::task::spawn_blocking(move || store.load(id)).await;
     match loaded.map_err(std::io::Error::other) {
         Ok(Ok(Some(_))) => Ok(true),
-        _ => Ok(control.database.call(&Which::Id(id)).await?.is_some()),
+        Ok(Ok(None)) => Ok(false),
+        Ok(Err(error)) => Err(unfinished(&ForgetError::from(error))),
+        Err(error) => Err(unfinished(&ForgetError::from(error))),
     }
 }

@@ -157,6 +157,11 @@ impl Outbound {
         Ok(known.is_some_and(|record| record.status.is_final()))
     }
 
+    async fn is_unsettled_still(&self, id: CallId) -> Result<bool, DatabaseError> {
+        let record = self.0.database.call(&Which::Id(id)).await?;
+        Ok(record.is_some_and(|record| is_unsettled(&record)))
+    }
+
     /// Does what is to be done after asking. Gives the record afterwards, where there was something to do.
     pub(super) async fn act(
         &self,
@@ -166,9 +171,10 @@ impl Outbound {
     ) -> Result<Option<CallRecord>, DatabaseError> {
         let Ok(id) = record.id.parse() else { return Ok(None) };
         let mut events = said.events;
-        // It may have come while its carrier was asked.
+        // It may have come while its carrier was asked, here or to another process.
         if let AfterAsking::Close(reason) = after
             && !self.is_here(id)
+            && (reason != EndReason::NeverDialled || self.is_unsettled_still(id).await?)
         {
             let detail = detail(reason, &said.words);
             events.push(closed(Timestamp::now(), reason, detail));

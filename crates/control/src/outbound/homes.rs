@@ -60,11 +60,13 @@ impl Outbound {
         let (rule, own) = (self.rule(), self.0.options.node.as_deref());
         let signed = |length| SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
         let is_own = |id: &str| own == Some(id);
-        // Whoever tells nothing of itself, as a command does, has not been silent either.
-        let judge = nodes
-            .iter()
-            .find(|node| is_own(&node.id))
-            .map_or(SignedDuration::MAX, |node| signed(node.beating_for));
+        let judge = match nodes.iter().find(|node| is_own(&node.id)) {
+            Some(node) if signed(node.silent_for) <= rule.node_after => signed(node.beating_for),
+            // Whoever tells nothing of itself, as a command does, has not been silent either.
+            None if own.is_none() => SignedDuration::MAX,
+            // Its own word has not come through: neither need that of others have.
+            _ => SignedDuration::ZERO,
+        };
         for node in nodes.into_iter().filter(|node| !is_own(&node.id)) {
             let calls = node.calls.into_keys();
             if rule.node_lives(signed(node.silent_for), judge) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use records::{CallRecord, EndReason, Witness};
+use records::{CallRecord, Direction, EndReason, Witness};
 use store::{DatabaseError, Which};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -74,9 +74,11 @@ impl Outbound {
             return Ok(());
         }
         for call in self.0.database.wishes().await? {
-            if live.contains(&call) && self.0.database.take_wish(call).await? {
+            if live.contains(&call) {
                 tracing::info!(%call, "another process wishes this call to end");
+                // Before the wish is taken away, by which its process knows that the call was ended.
                 self.0.data_plane.end(call, EndReason::Operator);
+                self.0.database.take_wish(call).await?;
             }
         }
         for call in live {
@@ -85,7 +87,10 @@ impl Outbound {
             }
             // One that is not in the tables yet is looked at when it is.
             let Some(record) = self.0.database.call(&Which::Id(call)).await? else { continue };
-            looked_at.insert(call);
+            // One that was placed may be given up elsewhere until the tables know that it came.
+            if record.direction == Direction::Inbound || record.talked_at.is_some() || is_given_up(&record) {
+                looked_at.insert(call);
+            }
             if is_given_up(&record) {
                 tracing::warn!(%call, "a call that had been given up has come; it is ended");
                 self.0.data_plane.end(call, EndReason::Stale);
