@@ -173,11 +173,16 @@ impl Gateway {
         }
     }
 
+    /// Takes no more calls from now on.
+    pub fn close(&self) {
+        self.draining.store(true, Relaxed);
+        self.prepared.give_up();
+    }
+
     /// Takes no more calls, and waits for those that run to end by themselves, for at most `limit`; then ends
     /// them. Gives how many had to be ended.
     pub async fn drain(&self, limit: Duration) -> usize {
-        self.draining.store(true, Relaxed);
-        self.prepared.give_up();
+        self.close();
         let until = Instant::now() + limit;
         while self.sessions.len() > 0 && Instant::now() < until {
             tokio::time::sleep(DRAIN_ROUND.min(until - Instant::now())).await;

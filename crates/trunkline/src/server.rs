@@ -167,6 +167,11 @@ impl Server {
         Ok(left)
     }
 
+    /// Takes no more calls from now on.
+    pub(crate) fn close(&self) {
+        self.gateway.close();
+    }
+
     /// Takes no more calls, lets those that run end by themselves for at most `limit`, then ends them. Gives how
     /// many had to be ended.
     pub(crate) async fn drain(&self, limit: Duration) -> usize {

@@ -114,6 +114,8 @@ async fn serve(loaded: Loaded, sources: &Sources, began: Instant) -> Result<(), 
             Told::Reload => reload(&server, sources),
         }
     }
+    // Before anybody is told, so that what they see is true.
+    server.close();
     notify(&[NotifyState::Stopping, NotifyState::Status("draining")]);
     tracing::info!(
         calls = server.calls(),
