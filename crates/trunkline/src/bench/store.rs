@@ -106,8 +106,8 @@ fn config(bench: &Bench, options: &DatabaseOptions) -> String {
     let server = format!("[server]\npublic_url = \"{}\"\n", asked::PUBLIC);
     let (twilio, exotel) = (asked::TWILIO_TOKEN, asked::EXOTEL_TOKEN);
     format!(
-        "{}[twilio]\nauth_token = \"{twilio}\"\n[exotel]\napi_token = \"{exotel}\"\n[sweep]\nevery_ms = 3600000\n\
-         {database}",
+        "{}[api]\nrequire_key = false\nrequests_per_minute = 0\n[twilio]\nauth_token = \"{twilio}\"\n\
+         [exotel]\napi_token = \"{exotel}\"\n[sweep]\nevery_ms = 3600000\n{database}",
         bench.config("echo", 0, false).replacen("[server]\n", &server, 1)
     )
 }
